@@ -266,6 +266,7 @@ PREPARED = """
 import os, sys
 from jarvis_ear import cli
 assert cli._composition_root()
+import jarvis_ear.link.socketio
 import aiohttp.connector
 never_used = aiohttp.connector._SSL_CONTEXT_VERIFIED
 print(never_used.cert_store_stats()["x509"], os.environ.get("SSL_CERT_FILE"))
@@ -328,7 +329,11 @@ def ear(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "none"))
     monkeypatch.setattr(paths, "SERVICE", tmp_path / "none")
     answers = {}
-    with ControlServer(tmp_path, lambda word: answers.get(word, {"stored": True})):
+
+    def answer(word):
+        return answers.get(word) or answers.get(word.partition(" ")[0], {"stored": True})
+
+    with ControlServer(tmp_path, answer):
         yield answers
 
 
@@ -340,7 +345,7 @@ REPORT |= {"muted_by": [], "stuck": [], "turns": []}
 def test_status_says_whether_it_hears(ear, capsys, hearing, status):
     ear["status"] = {**REPORT, "hearing": hearing}
     assert main("status") == status
-    assert capsys.readouterr().out.startswith("hearing, idle" if hearing else "deaf")
+    assert capsys.readouterr().out.split()[1] == ("hearing:" if hearing else "deaf:")
     assert main("status", "--json") == status
     assert json.loads(capsys.readouterr().out) == ear["status"]
 
@@ -364,6 +369,23 @@ def test_a_mute_is_confirmed(ear, capsys, word):
     said = capsys.readouterr()
     assert said.out == "not muted\n"
     assert "a restart will reset this" in said.err
+
+
+@pytest.mark.parametrize("words", [["30m"], ["until", "07:30"], ["7:30"]])
+def test_a_timed_mute_is_confirmed_with_its_end(ear, capsys, words):
+    request = "mute 1800" if words == ["30m"] else "mute"
+    ear[request] = {"muted_by": ["owner"], "muted_until": "07:30", "stored": True}
+    assert main("mute", *words) == 0
+    assert capsys.readouterr().out == "muted by the owner until 07:30\n"
+
+
+@pytest.mark.parametrize("words", [["soon"], ["until"], ["30m", "2h"], ["until", "30m"], ["--for"]])
+def test_a_length_of_a_mute_that_is_none_is_one_line(ear, capsys, words):
+    assert main("mute", *words) == 64
+    err = capsys.readouterr().err
+    assert err.startswith("jarvis-ear: mute: ")
+    assert "expected" in err
+    assert err.count("\n") == 1
 
 
 def test_a_muted_ear_does_not_listen(ear, capsys):

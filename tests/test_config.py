@@ -10,6 +10,7 @@ from jarvis_ear.config import (
     Config,
     HookOptions,
     MicrophoneOptions,
+    WyomingOptions,
 )
 from jarvis_ear.config_checks import MAX_ARGUMENT_LENGTH
 
@@ -39,6 +40,8 @@ ACCEPTED = [
     *((HookOptions, "idle", words, words) for words in PROGRAMS),
     *((HookOptions, "url", url, url) for url in HOOK_URLS),
     *((MicrophoneOptions, "device", given, given) for given in ("/usb.*mic/", "//")),
+    *((WyomingOptions, "uri", uri, uri) for uri in ("tcp://0.0.0.0:1", "tcp://[::1]:10700")),
+    (WyomingOptions, "allow", ("10.0.0.7", "fe80::/10"), ("10.0.0.7", "fe80::/10")),
 ]
 
 
@@ -54,6 +57,7 @@ NO_ADDRESSES = [
 ]
 NO_WEBSOCKETS = ["http://a", "ws://", "ws://name:secret@a", "localhost:8000"]
 NO_HOURS = ["23:00", "7:00-8:00", "24:00-07:00", ["07:00", "07:00"], 7]
+NO_LISTENING = ["", "localhost:1", "tcp://localhost", "tcp://a:0", "tcp://a:1/x", "tcp://a:99999"]
 NO_PROGRAMS = [("",), ("./led",), ("~/led",), ("led", "a\0b"), ("led", "x" * MAX_ARGUMENT_LENGTH)]
 REFUSED = [
     (BackendOptions, "url", "http:// or https://, a host", NO_ADDRESSES),
@@ -66,6 +70,8 @@ REFUSED = [
     (MicrophoneOptions, "mute_between", "two different times", NO_HOURS),
     (MicrophoneOptions, "channel", "a channel from 0 to 7, or mix", [-1, 8, "both", ""]),
     (MicrophoneOptions, "device", "a regular expression between the slashes", ["/usb(/"]),
+    (WyomingOptions, "uri", "tcp://, an address of this machine and a port", NO_LISTENING),
+    (WyomingOptions, "allow", "addresses or networks", [("home",), ("192.168.1.7/24",)]),
 ]
 
 
@@ -96,3 +102,13 @@ def test_values_that_contradict_each_other_are_refused():
     Config(hearing=patient, backend=BackendOptions(fresh_s=6))
     with pytest.raises(ValidationError, match=r"at least 1 s more than .*hangover_ms \(4.5 s\)"):
         Config(hearing=patient, backend=BackendOptions(fresh_s=5))
+
+
+def test_a_satellite_knows_who_may_connect_and_has_no_companion():
+    open_to_all = WyomingOptions(uri="tcp://0.0.0.0:10700")
+    with pytest.raises(ValidationError, match="expected the address of Home Assistant"):
+        Config(backend=BackendOptions(wyoming=open_to_all))
+    known = open_to_all.model_copy(update={"allow": ("10.0.0.7",)})
+    Config(backend=BackendOptions(protocol="wyoming", wyoming=known))
+    with pytest.raises(ValidationError, match="with_backend: expected false"):
+        Config(backend=BackendOptions(protocol="wyoming"), with_backend=True)

@@ -17,8 +17,8 @@ from jarvis_ear.announcements import Announcements
 from jarvis_ear.backend import BackendClient
 from jarvis_ear.bus.client import BusMembership
 from jarvis_ear.components import Components
-from jarvis_ear.control.client import COUNTED
 from jarvis_ear.control.feed import Feed
+from jarvis_ear.control.report_text import COUNTED
 from jarvis_ear.control.server import ControlServer
 from jarvis_ear.devices.capture import Capture
 from jarvis_ear.devices.echo_delays import EchoDelays
@@ -68,6 +68,8 @@ ADDED_UP = {
     ("Link", "refused"): "the sender or the session of the bus, of every link",
     ("Link", "overflows"): "likewise",
     ("Pages", "refused"): "nobody: the console is a process of its own",
+    ("Watch", "lost_ear"): "the monitor, a process of its own that shows it",
+    ("Watch", "lost_backend"): "likewise",
 }
 """Counters of what does not last, and who adds them up."""
 

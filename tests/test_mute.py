@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jarvis_ear.mute import FILE, Mute, QuietHours
+from jarvis_ear.mute import DAY_S, FILE, LONGEST_S, Mute, QuietHours, mute_seconds
 
 
 def wall_clock(*parts: int) -> datetime:
@@ -143,6 +143,84 @@ def test_other_quiet_hours_count_from_the_next_look_on(sleeper):
     sleeper.mute.change(None)
     assert sleeper.at(1, 12, 1) == ()
     assert sleeper.changes == [True, False]
+
+
+def test_a_timed_mute_ends_by_itself(owner, caplog):
+    caplog.set_level("INFO")
+    owner.mute.mute(for_s=1800)
+    assert (owner.mute.by, owner.mute.until) == (("owner",), "12:30")
+    assert "muted by the owner until 12:30: the microphone is closed" in caplog.text
+    assert caplog.records[-1].MUTED_UNTIL == "12:30"
+    assert owner.at(1, 12, 29) == ("owner",)
+    assert owner.at(1, 12, 30) == ()
+    assert owner.mute.until == ""
+    assert owner.changes == [True, False]
+    assert not owner.start()
+
+
+def test_a_restart_knows_the_end_of_a_timed_mute(owner):
+    owner.mute.mute(for_s=1800)
+    owner.wall = wall_clock(1, 12, 29)
+    assert owner.start()
+    assert owner.mute.until == "12:30"
+    owner.wall = wall_clock(1, 12, 31)  # it passed while the ear did not run
+    assert not owner.start()
+    assert owner.mute.by == ()
+
+
+def test_the_last_word_of_the_owner_counts(owner, caplog):
+    caplog.set_level("INFO")
+    owner.mute.mute()
+    owner.mute.mute(for_s=60)
+    assert "muted by the owner until 12:01" in caplog.text
+    owner.mute.mute()
+    assert owner.at(1, 12, 2) == ("owner",)
+    owner.mute.mute(for_s=60)
+    owner.mute.unmute()
+    owner.mute.mute("bus")
+    assert owner.at(1, 12, 4) == ("bus",)
+    assert owner.changes == [True, False, True]
+    assert "ends_at" not in json.loads((owner.folder / FILE).read_text())
+
+
+def test_a_timed_mute_beside_other_mutes(sleeper):
+    sleeper.at(1, 22, 30)
+    sleeper.mute.mute(for_s=3600)
+    assert sleeper.mute.until == "07:00"  # it ends in the quiet hours, which go on
+    assert sleeper.at(1, 23, 30) == ("clock",)
+    sleeper.mute.mute("bus")
+    assert sleeper.mute.until == ""  # nobody knows when the bus lets go
+    sleeper.mute.unmute()
+    sleeper.mute.mute(for_s=3600)
+    assert sleeper.mute.until == "00:30"  # the owner has ended these quiet hours
+
+
+def test_a_stored_end_that_is_no_number_does_not_open_the_microphone(owner):
+    owner.folder.mkdir()
+    (owner.folder / FILE).write_text('{"by": ["owner"], "awake_night": "", "ends_at": "soon"}')
+    assert owner.start()
+    assert owner.at(9, 12, 0) == ("owner",)
+
+
+@pytest.mark.parametrize(
+    ("text", "length_s"),
+    [
+        *(("90s", 90), ("30m", 1800), ("2h", 7200), ("1h30m", 5400), ("24h", DAY_S)),
+        *(("until 12:30", 1800), ("13:00", 3600), ("until  7:05", 68_700), ("12:00", DAY_S)),
+    ],
+)
+def test_the_length_of_a_mute(text, length_s):
+    assert mute_seconds(text, wall_clock(1, 12, 0)) == length_s <= LONGEST_S
+
+
+@pytest.mark.parametrize(
+    "text", ["", "30", "0m", "-5m", "25h", "1441m", "30m 2h", "until", "until 24:00", "1.5h", "h"]
+)
+def test_what_is_no_length_of_a_mute(text):
+    with pytest.raises(
+        ValueError, match=r"^expected 30m, 2h, 1h30m, 90s or until 07:30, at most 24h$"
+    ):
+        mute_seconds(text, wall_clock(1, 12, 0))
 
 
 NIGHT, NOON = map(QuietHours.parse, ("23:00-07:00", "12:00-13:30"))

@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+from playwright.sync_api import Page
+
 from fakes.chromium import launch
 from fakes.ear_feed import FeedingEar, turn
 
@@ -45,6 +47,9 @@ STAGES: Final = {"wake": -900, "end_of_speech": 0, "captured": 800, "sent": 805,
 
 ORDINARY, WOKEN = 0.18, 0.93
 """Wake scores of ordinary speech and of the wake word."""
+
+TRIED: Final = "0.15"
+"""A threshold at which ordinary speech would wake the ear."""
 
 
 @contextmanager
@@ -130,6 +135,15 @@ def main() -> None:
         _live(ear)
         for name, page in pages.items():
             page.screenshot(path=IMAGES / name)
+        _tune(pages["console-light.png"])
+
+
+def _tune(page: Page) -> None:
+    """Try a threshold that ordinary speech would reach, and take a picture of the panel."""
+    page.locator("#tune summary").click()
+    page.locator("#tune-threshold").fill(TRIED)
+    threading.Event().wait(0.5)  # the picture of the sound is drawn 25 times a second
+    page.locator(".sound").screenshot(path=IMAGES / "console-tune.png")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from pathlib import Path
 from prometheus_client.parser import text_string_to_metric_families
 
 from jarvis_ear.config import Config
-from jarvis_ear.control.client import COUNTED
+from jarvis_ear.control.report_text import COUNTED
 from jarvis_ear.health.liveness import Beat
 from jarvis_ear.metrics.exposition import Sources, exposition
 from jarvis_ear.turn_trace.turn_counts import TurnCounts

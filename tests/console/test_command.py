@@ -1,5 +1,6 @@
 """`jarvis-ear console` as a process."""
 
+import re
 import signal
 import socket
 import stat
@@ -7,6 +8,10 @@ import threading
 import time
 import urllib.request
 from pathlib import Path
+
+import pytest
+
+WITHOUT_BROWSER = "start it without --open, and open the address that it prints"
 
 
 def test_a_console_prints_its_address_once_and_ends_at_a_signal(run_console, tmp_path):
@@ -55,5 +60,35 @@ def test_the_browser_opens_it_without_the_token_in_any_argument(run_console, tmp
         assert stat.S_IMODE(page.stat().st_mode) == 0o600
         assert token not in Path(f"/proc/{process.pid}/cmdline").read_text()
         process.send_signal(signal.SIGINT)
-        assert process.wait(10) == 0
+        _, err = process.communicate(timeout=10)
+        assert process.returncode == 0
+    assert re.search(rf"^opens http://127.0.0.1:[0-9]+/console with {browser}$", err, re.MULTILINE)
+    assert token not in err
     assert not page.exists()
+
+
+def test_a_browser_that_fails_is_told(run_console, tmp_path):
+    with run_console(tmp_path, "--open", "--port", "0", BROWSER="false %s") as process:
+        lines = iter(process.stderr.readline, "")
+        said = next(line for line in lines if "ended" in line)
+        assert said == "false ended with status 1: open the address above yourself\n"
+
+
+@pytest.mark.parametrize(
+    ("browser", "reason"),
+    [
+        ("", "no browser is found, or there is no display"),
+        ("no-such-browser %s", "the browser no-such-browser ($BROWSER) is not installed"),
+        ("w3m", "the only browser, w3m, runs no scripts"),
+    ],
+)
+def test_without_a_browser_nothing_is_served(run_console, tmp_path, browser, reason):
+    (tmp_path / "w3m").write_text("#!/bin/sh\n")
+    (tmp_path / "w3m").chmod(0o755)
+    environ = {"PATH": str(tmp_path), "DISPLAY": "", "WAYLAND_DISPLAY": "", "BROWSER": browser}
+    if not browser:
+        (tmp_path / "w3m").unlink()
+    with run_console(tmp_path, "--open", "--port", "0", **environ) as process:
+        out, err = process.communicate(timeout=20)
+    assert (process.returncode, out) == (69, "")
+    assert err == f"jarvis-ear: {reason}: {WITHOUT_BROWSER}\n"

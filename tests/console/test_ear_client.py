@@ -5,8 +5,8 @@ from contextlib import asynccontextmanager
 import pytest
 
 from fakes.ear_feed import FeedingEar
-from jarvis_ear.console import command as module
-from jarvis_ear.console.command import EarClient
+from jarvis_ear.control import ear_client as module
+from jarvis_ear.control.ear_client import EarClient
 from jarvis_ear.control.feed import Feed
 
 
@@ -21,10 +21,10 @@ async def until(happens):
 
 
 @asynccontextmanager
-async def client_of(folder):
+async def client_of(folder, on_absent=lambda _why: None):
     """Run a client of the ear in ``folder``; gives the feed that it fills."""
     feed = Feed()
-    client = EarClient(lambda: [folder / "nowhere", folder / "control"], feed)
+    client = EarClient(lambda: [folder / "nowhere", folder / "control"], feed, on_absent)
     task = asyncio.create_task(client.run())
     try:
         yield feed
@@ -49,14 +49,16 @@ async def test_a_client_copies_the_ear_and_survives_its_restart(tmp_path):
             assert feed.snapshot().topics["state"]["name"] == "idle"
 
 
-async def test_a_silent_ear_is_disconnected(tmp_path, monkeypatch, caplog):
+async def test_a_silent_ear_is_disconnected_and_reported_once(tmp_path, monkeypatch):
+    reported = []
     monkeypatch.setattr(module, "SILENCE_S", 0.05)
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as silent:
         silent.bind(str(tmp_path / "control"))
         silent.listen()
-        async with client_of(tmp_path) as feed:
+        async with client_of(tmp_path, reported.append) as feed:
             await until(lambda: "has sent nothing" in ear_of(feed).get("why", ""))
-    assert caplog.text.count("has sent nothing") == 1
+            await asyncio.sleep(0.05)  # several attempts
+    assert reported == ["it has sent nothing for 0.05 s"]
 
 
 @pytest.mark.parametrize("line", [b"nonsense\n", b"x" * 2**20])

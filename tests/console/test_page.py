@@ -9,6 +9,8 @@ from contextlib import contextmanager
 import pytest
 
 from fakes.ear_feed import STILL, FeedingEar, turn
+from jarvis_ear.audio.wav import pcm_to_wav
+from jarvis_ear.wake_ledger.clips import FOLDER, Clip, ClipFolder
 
 pytest.importorskip("playwright", reason="playwright is not installed: it drives the browser")
 from playwright.sync_api import Browser, Page, expect
@@ -31,8 +33,10 @@ def browser():
 @pytest.fixture(scope="module")
 def console(tmp_path_factory, run_console):
     """An ear that feeds a console, shared by the tests; gives the ear and the address."""
-    folder = tmp_path_factory.mktemp("runtime")
-    with FeedingEar(folder) as ear, run_console(folder, "--port", "0") as process:
+    folder, state = tmp_path_factory.mktemp("runtime"), tmp_path_factory.mktemp("state")
+    environ = {"STATE_DIRECTORY": str(state)}
+    with FeedingEar(folder) as ear, run_console(folder, "--port", "0", **environ) as process:
+        ear.state_folder = state
         yield ear, process.stdout.readline().strip()
 
 
@@ -153,6 +157,8 @@ def test_the_mute_button(page: Page, ear):
     expect(page.locator("#why")).to_have_text(
         "The microphone is closed by the clock, until 07:00, and by the bus, until it lets go."
     )
+    ear.mute("owner", until="13:40")
+    expect(page.locator("#why")).to_have_text("The microphone is closed by you, until 13:40.")
 
 
 def test_the_stop_button(page: Page, ear):
@@ -213,6 +219,90 @@ def test_turns_words_and_waterfalls(page: Page, ear):
     expect(page.locator("#turns details[open]")).to_have_count(1)  # it stays open
     ear.feed.put("turn:a", None)
     expect(titles).to_have_count(2)
+
+
+def test_a_reply_is_shown_even_if_the_wire_says_nothing_of_the_question(page: Page, ear):
+    silent = turn("a", reply="It is noon.", heard="all")
+    del silent["characters"], silent["transcript"]
+    ear.feed.put("turn:a", silent)
+    expect(page.locator(".reply")).to_have_text("It is noon.")
+    expect(page.locator(".said")).to_be_hidden()
+
+
+def test_what_is_wrong_has_its_remedy_beside_the_state(page: Page, ear):
+    troubles = [["backend: refused", "start it"], ["loudspeaker: <none>", "jarvis-ear devices"]]
+    ear.feed.put("health", {**STILL["health"], "troubles": troubles})
+    expect(page.locator("#troubles li")).to_have_text(
+        ["backend: refused. To do: start it", "loudspeaker: <none>. To do: jarvis-ear devices"]
+    )
+    ear.feed.put("health", {**STILL["health"], "troubles": []})
+    expect(page.locator("#troubles li")).to_have_count(0)
+
+
+SCORES = [0.1, 0.6, 0.7, 0.2, 0.6, *(0.1 for _ in range(20)), 0.55, 0.1]
+"""Every 100 ms: a word whose score falls once, another one, and silence between them."""
+
+
+@pytest.mark.parametrize(("threshold", "count"), [(0.5, 2), (0.65, 1), (0.9, 0), (0.05, 1)])
+def test_what_another_threshold_would_have_done(page: Page, threshold, count):
+    samples = [{"at": 100 * place, "score": score} for place, score in enumerate(SCORES)]
+    wakes = """async ([samples, threshold]) =>
+        (await import("/console/tuning.js")).wakes(samples, threshold).length"""
+    assert page.evaluate(wakes, [samples, threshold]) == count
+
+
+def test_the_pauses_of_a_speech(page: Page):
+    spoken = [(0, 1), (20, 1), (320, 0), (620, 1), (640, 1), (5000, 1), (5020, 0), (5300, 1)]
+    samples = [{"at": at, "speech": bool(speech)} for at, speech in spoken]
+    pauses = "async (samples) => (await import('/console/tuning.js')).pauses(samples)"
+    assert page.evaluate(pauses, samples) == [600, 300]  # what a gap was in is not known
+
+
+def test_tuning_changes_nothing_until_it_is_stored(page: Page, ear):
+    page.locator("#tune summary").click()
+    threshold = page.get_by_label("Threshold of the wake word")
+    expect(threshold).to_have_value("0.5")
+    store = page.get_by_role("button", name="Store and use")
+    expect(store).to_be_disabled()
+    threshold.fill("0.62")
+    page.get_by_label("Silence that ends an utterance").fill("950")
+    expect(page.locator("#tune-threshold-value")).to_have_text("0.62")
+    expect(page.locator("#tune-wakes")).to_contain_text("would have woken")
+    expect(page.locator("#tune-pauses")).to_contain_text("would have ended an utterance")
+    assert ear.ordered == []
+    store.click()
+    expect(page.locator("#tune-answer")).to_contain_text("Stored")
+    expect(page.locator("#threshold")).to_have_text(" of 0.62")
+    expect(store).to_be_disabled()  # what is tried is in force
+    threshold.fill("0.95")
+    store.click()
+    expect(page.locator("#tune-answer")).to_have_text(
+        "That did not work: hearing.wake.threshold is set in another place"
+    )
+    page.get_by_role("button", name="Back to the configured values").click()
+    expect(threshold).to_have_value("0.5")
+    assert ear.ordered == [
+        *("tune threshold=0.62 hangover_ms=950", "tune threshold=0.95", "tune default"),
+    ]
+
+
+def test_clips_are_listed_and_played(page: Page, ear):
+    expect(page.locator("#clips-card")).to_be_hidden()
+    words = ("0123abcd", "near_miss", "2026-01-02T03:04:05.678+00:00", 0.43, 0.5, "Hey Jarvis")
+    with ClipFolder(ear.state_folder / FOLDER) as clips:
+        clips.add(Clip(*words, -21.4, -60.2, 0.0, 1.0), pcm_to_wav(bytes(320_000)))
+    near = {"at": 0, "score": 0.43, "reason": "it was quiet", "remedy": "speak up"}
+    ear.feed.put("near_miss", near)
+    expect(page.locator("#clips li")).to_contain_text("score 0.43 of 0.5")
+    button = page.get_by_role("button", name="Play: near miss")
+    button.click()
+    expect(button).to_have_text("Stop")
+    button.click()
+    expect(button).to_have_text("Play")
+    with ClipFolder(ear.state_folder / FOLDER) as clips:
+        clips.purge()
+    button.click()
+    expect(page.locator("#clips-note")).to_contain_text("there is no such clip any more")
 
 
 def is_at_its_end(page: Page) -> bool:

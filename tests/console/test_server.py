@@ -17,18 +17,25 @@ from jarvis_ear.console.server import (
     request_token,
 )
 from jarvis_ear.control.feed import MAX_DELTAS, decode
+from jarvis_ear.wake_ledger.clips import FOLDER, Clip, ClipFolder
 
 PARTS = ("index.html", "console.css", "console.js", "icon.svg", "kind.json", "token", "feed")
 PLACES = ["/console", *(f"/console/{part}" for part in PARTS)]
-BEHIND_THE_TOKEN = ["/console/token", "/console/feed"]
+CLIP = "/console/clips/0123abcd"
+BEHIND_THE_TOKEN = ["/console/token", "/console/feed", "/console/clips", CLIP]
+
+
+def paths_of(app) -> set[str]:
+    """A path for each route."""
+    canonical = {route.resource.canonical for route in app.router.routes()}
+    return {path.replace("{id}", "0123abcd") for path in canonical}
 
 
 async def test_only_the_parts_of_the_page_need_no_token(site):
     async with site() as one:
-        routes = {(route.method, route.resource.canonical) for route in one.app.router.routes()}
-        assert {method for method, _ in routes} == {"GET"}
-        assert {path for _, path in routes} >= set(PLACES)
-        for _, path in routes:  # the parts of the page say nothing of the ear
+        assert {route.method for route in one.app.router.routes()} == {"GET"}
+        assert paths_of(one.app) >= {*PLACES, *BEHIND_THE_TOKEN}
+        for path in paths_of(one.app):  # the parts of the page say nothing of the ear
             answer = await one.session.get(one.url(path))
             assert answer.status == (401 if path in BEHIND_THE_TOKEN else 200), path
 
@@ -46,8 +53,7 @@ async def test_only_the_parts_of_the_page_need_no_token(site):
 )
 async def test_every_route_refuses_other_pages_and_queries(site, headers, query, status):
     async with site() as one:
-        for route in one.app.router.routes():
-            path = route.resource.canonical + query
+        for path in (path + query for path in paths_of(one.app)):
             assert (await one.request(path, **headers)).status == status, path
             assert await one.refusal(path=path, **headers) == status, path
 
@@ -55,8 +61,7 @@ async def test_every_route_refuses_other_pages_and_queries(site, headers, query,
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS", "TRACE"])
 async def test_every_route_allows_only_get(site, method):
     async with site() as one:
-        for route in one.app.router.routes():
-            path = route.resource.canonical
+        for path in paths_of(one.app):
             answer = await one.request(path, method)
             assert answer.status == 405, path
             assert "Access-Control-Allow-Origin" not in answer.headers
@@ -111,6 +116,47 @@ async def test_a_command_is_carried_out_and_answered(site):
         for number, word in enumerate(["mute", "unmute", "toggle", "stop", "listen"]):
             await socket.send_json({"order": word, "id": number})
             assert await answer_of(socket) == {"answer": {"did": word}, "id": number}
+
+
+async def test_tuned_values_are_a_command(site):
+    async with site() as one, one.watch() as socket:
+        for word in ("tune threshold=0.4", "tune threshold=0.4 hangover_ms=900", "tune default"):
+            await socket.send_json({"order": word, "id": 1})
+            assert await answer_of(socket) == {"answer": {"did": word}, "id": 1}
+        for word in ("tune", "tune x", "tune threshold=", "tune a=1 b=2 c=3", "tune a=1\nmute"):
+            await socket.send_json({"order": word, "id": 1})
+            assert "expected an order" in (await answer_of(socket))["answer"]["error"]
+
+
+@pytest.fixture
+def clip(tmp_path, monkeypatch):
+    """A clip in the state folder of the console's user."""
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path))
+    words = ("0123abcd", "wake", "2026-01-02T03:04:05.678+00:00", 0.83, 0.5, "Hey Jarvis")
+    with ClipFolder(tmp_path / FOLDER) as clips:
+        made = Clip(*words, -21.4, -60.2, 0.0, 1.0)
+        clips.add(made, b"RIFF")
+    return made
+
+
+async def test_clips_are_listed_and_sent_to_whom_they_belong(site, clip, tmp_path, monkeypatch):
+    async with site() as one:
+        listed = await (await one.request("/console/clips")).json()
+        assert listed["events"] == [clip.as_json()]
+        sent = await one.request(CLIP)
+        assert (await sent.read(), sent.content_type) == (b"RIFF", "audio/wav")
+        assert (await one.request(CLIP.replace("0", "f"))).status == 404
+        (tmp_path / FOLDER).rename(tmp_path / "elsewhere")
+        assert (await one.request(CLIP)).status == 404
+        assert (await (await one.request("/console/clips")).json())["events"] == []
+
+        def refuse(_folders):
+            raise PermissionError(13, "Permission denied", "/var/lib/jarvis-ear")
+
+        monkeypatch.setattr(server, "find_folder", refuse)
+        listed = await (await one.request("/console/clips")).json()
+        assert listed["error"].startswith("the clips belong to another user: run the console as")
+        assert (await one.request(CLIP)).status == 404
 
 
 @pytest.mark.parametrize(

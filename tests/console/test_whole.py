@@ -78,6 +78,8 @@ def test_a_turn_as_it_happens_and_a_restart(page, ear):
         page.get_by_role("button", name="Unmute").click()
         expect(page.get_by_role("status")).to_have_text("Waiting for the wake word")
         assert running.ask("status")["muted_by"] == []
+        assert running.ask("tune threshold=0.41") == {"tuned": {"threshold": 0.41}}
+        expect(page.locator("#threshold")).to_have_text(" of 0.41")  # after a reload
         # The owner shows the words or hides them: this ear was started without them.
         expect(page.locator(".said")).to_have_text(re.compile(r"15 characters understood"))
         assert "what time is it" not in page.content()

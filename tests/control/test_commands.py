@@ -5,10 +5,11 @@ from types import SimpleNamespace
 import pytest
 
 from jarvis_ear.control.commands import ControlCommands
-from jarvis_ear.errors import ConnectFailed, InputError
+from jarvis_ear.errors import ConfigError, ConnectFailed, InputError
 from jarvis_ear.mute import Mute
 
-OWNER, OPEN = {"muted_by": ["owner"], "stored": True}, {"muted_by": [], "stored": True}
+OPEN = {"muted_by": [], "muted_until": "", "stored": True}
+OWNER = {**OPEN, "muted_by": ["owner"]}
 
 
 @pytest.fixture
@@ -33,6 +34,18 @@ def test_a_command_is_carried_out_and_answered(make):
     for word in ("stop", "hush"):  # the older name
         assert commands.answer(word) == OPEN
     assert stopped == ["now", "now"]
+
+
+def test_a_mute_for_some_seconds(make):
+    commands = make()
+    answer = commands.answer("mute 60")
+    assert answer["muted_by"] == ["owner"]
+    assert answer["muted_until"]
+    assert commands.answer("mute") == OWNER
+    for number in ("0", "-1", "90001", "30m", "1 2", "\N{SUPERSCRIPT TWO}"):
+        error = "expected mute, or mute and 1 to 90000 seconds"
+        assert commands.answer(f"mute {number}") == {"error": error}
+    assert commands.answer("unmute") == OPEN
 
 
 def test_an_ear_that_hears_nothing_does_not_listen(make):
@@ -76,9 +89,9 @@ def test_a_text_is_said_in_a_thread_of_its_own_one_at_a_time(make):
 
 
 def test_other_commands_do_nothing(make):
-    words = "status, mute, unmute, toggle, stop, listen, hush, volume, metrics, watch"
+    words = "status, mute, unmute, toggle, stop, listen, hush, volume, metrics, tune, watch"
     error = f"expected one of {words}"
-    for word in ("reboot", "mute 7", "volume"):  # without a loudspeaker
+    for word in ("reboot", "mute-7", "volume"):  # without a loudspeaker
         assert make().answer(word) == {"error": error}
 
 
@@ -107,6 +120,38 @@ def test_a_volume_that_is_none_is_refused(make, number):
     answer = make(speaker=speaker).answer(f"volume {number}")
     assert answer == {"error": "expected volume and a whole number from 0 to 100"}
     assert speaker.volume == 100
+
+
+class Tuner:
+    """Stores what it is given, and refuses what the test says."""
+
+    def __init__(self, error: Exception | None = None):
+        self.values = {}
+        self.error = error
+
+    def set(self, given):
+        if self.error:
+            raise self.error
+        self.values |= given
+        return self.values
+
+    def forget(self):
+        self.values.clear()
+
+
+def test_options_are_tuned_and_forgotten(make):
+    tuner = Tuner()
+    commands = make(tuner=tuner)
+    answer = commands.answer("tune threshold=0.4 hangover_ms=900")
+    assert answer == {"tuned": {"threshold": "0.4", "hangover_ms": "900"}}
+    assert commands.answer("tune default") == {"tuned": {}}
+    assert tuner.values == {}
+    assert "expected tune default" in commands.answer("tune")["error"]
+    refused = make(tuner=Tuner(ConfigError("too low"))).answer("tune threshold=7")
+    assert refused == {"error": "too low", "status": 78}
+    full = make(tuner=Tuner(OSError(28, "No space left"))).answer("tune threshold=0.4")
+    assert full == {"error": "it cannot be stored: No space left", "status": 1}
+    assert "error" in make().answer("tune threshold=0.4")  # an ear that cannot
 
 
 class Bus:

@@ -126,6 +126,10 @@ def test_no_bytes_raise_another_error(line):
         decode(line)
 
 
+HEALTH = {"hearing": True, "heard_s_ago": 0.0, "deaf_s_today": 0.0, "stuck": []}
+REPORT = {**HEALTH, "state": "idle", "turns": [], "muted_by": [], "connected": True}
+
+
 @pytest.fixture
 def ear():
     frame = struct.pack("<h", 328) * 320
@@ -139,17 +143,21 @@ def test_a_sample_is_written_to_the_feed(feed, ear):
 
     def health():
         reports.append("asked")
-        return {"state": "idle", "turns": [], "muted_by": [], "connected": True, "n": len(reports)}
+        return {**REPORT, "n": len(reports)}
 
     signs = FeedSampler(
-        feed, ear, health=health, muted_by=lambda: ("owner",), monotonic=lambda: now[0]
+        feed,
+        ear,
+        health=health,
+        mute=SimpleNamespace(by=("owner",), until="07:30"),
+        monotonic=lambda: now[0],
     )
     signs.look()
     assert feed.snapshot().topics == {
-        "mute": {"by": ["owner"]},
+        "mute": {"by": ["owner"], "until": "07:30"},
         "gaps": {"lost_ms": 200},
         "sound": {"frame": 7, "dbfs": [], "speech": True, "score": 0.123},
-        "health": {"connected": True, "n": 1, "noted": []},
+        "health": {**HEALTH, "connected": True, "n": 1, "noted": [], "troubles": []},
     }
     now[0] += 0.5
     signs.look()
@@ -160,7 +168,7 @@ def test_a_sample_is_written_to_the_feed(feed, ear):
 
 
 def test_every_available_frame_has_its_level_once(feed, ear):
-    signs = FeedSampler(feed, ear, health=dict, muted_by=tuple)
+    signs = FeedSampler(feed, ear, health=lambda: REPORT, mute=SimpleNamespace(by=(), until=""))
     loud = struct.pack("<h", 32767) * 320
 
     def levels():

@@ -25,7 +25,7 @@ BY_HAND = {
     "journalctl": "tests/platform/test_journal.py asks a real journal",
     "usermod": NEEDS_ROOT,
     "service": "test_systemd_operations.py and test_systemd_user.py run it in a box with systemd",
-    **dict.fromkeys(("stop", "listen", "say", "volume", "metrics"), NEEDS_EAR),
+    **dict.fromkeys(("mute", "unmute", "stop", "listen", "say", "volume", "metrics"), NEEDS_EAR),
 }
 
 

@@ -13,6 +13,7 @@ from jarvis_ear.control.server import ControlServer
 STILL: Final[Mapping[str, Any]] = {
     "about": {"agent": "kitchen", "version": "0.1.0"},
     "wake": {"word": "Hey Jarvis", "threshold": 0.5},
+    "endpointing": {"hangover_ms": 800},
     "quiet_hours": {"between": "23:00-07:00"},
     "words": {"shown": True},
     "state": {"name": "idle", "why": "", "at": 0},
@@ -67,6 +68,7 @@ class FeedingEar:
         """How many times sound was fed: twelve times a second while somebody watches."""
         self._up = ExitStack()
         self._by: tuple[str, ...] = ()
+        self._until = ""
         self._lock = threading.Lock()  # protects who muted it
         self.feed = Feed()
         self.ordered: list[str] = []
@@ -84,15 +86,15 @@ class FeedingEar:
         self._up.close()
 
     def begin_anew(self) -> None:
-        self._by = ()
+        self._by, self._until = (), ""
         self.is_silent = False
         self.ordered.clear()
         self.feed.replace(STILL)
 
-    def mute(self, *by: str) -> None:
+    def mute(self, *by: str, until: str = "") -> None:
         with self._lock:
-            self._by = by
-        self.feed.put("mute", {"by": list(by)})
+            self._by, self._until = by, until
+        self.feed.put("mute", {"by": list(by), "until": until})
         self.state("muted" if by else "idle")
 
     def state(self, name: str, why: str = "") -> None:
@@ -101,7 +103,7 @@ class FeedingEar:
     def _sample(self) -> None:
         """Say what sound there is: somebody speaks two seconds of every six."""
         self.ticks += 1
-        self.feed.put("mute", {"by": list(self._by)})
+        self.feed.put("mute", {"by": list(self._by), "until": self._until})
         if self.is_silent:
             return
         speaks = self.ticks % 75 < 25
@@ -122,7 +124,19 @@ class FeedingEar:
             self.state("idle", "Hushed")
         elif word == "listen":
             self.state("listening", "listen requested")
+        elif word.startswith("tune "):
+            return self._tune(word)
         return {"muted_by": list(self._by), "stored": True}
+
+    def _tune(self, word: str) -> Mapping[str, object]:
+        given = dict(each.split("=") for each in word.split()[1:] if "=" in each)
+        if given.get("threshold") == "0.95":
+            return {"error": "hearing.wake.threshold is set in another place", "status": 78}
+        threshold = float(given.get("threshold", STILL["wake"]["threshold"]))
+        self.feed.put("wake", {"word": "Hey Jarvis", "threshold": threshold})
+        hangover_ms = int(given.get("hangover_ms", STILL["endpointing"]["hangover_ms"]))
+        self.feed.put("endpointing", {"hangover_ms": hangover_ms})
+        return {"tuned": given}
 
 
 def _level(frame: int, *, speaks: bool) -> float:

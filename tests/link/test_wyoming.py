@@ -6,6 +6,7 @@ import json
 import logging
 import socket
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -266,6 +267,20 @@ def test_garbage_costs_its_connection_and_one_warning(caplog, garbage, first):
     assert "Traceback" not in caplog.text
 
 
+def test_a_server_that_reads_nothing_is_dropped(caplog):
+    async def scene(satellite):
+        await satellite.raw()
+        with socket.create_connection(("127.0.0.1", satellite.port)) as server:
+            await asyncio.to_thread(server.sendall, RUN)
+            await satellite.wait(LinkUp)
+            with contextlib.suppress(ConnectionError):
+                await asyncio.to_thread(server.sendall, b'{"type": "ping"}\n' * 120_000)
+            assert "not read any more" in (await satellite.wait(LinkDown)).reason
+
+    live(scene)
+    assert "Traceback" not in caplog.text
+
+
 def test_a_machine_that_is_not_allowed_gets_nothing(caplog):
     async def scene(satellite):
         reader, writer = await satellite.raw()
@@ -273,6 +288,7 @@ def test_a_machine_that_is_not_allowed_gets_nothing(caplog):
         with contextlib.suppress(ConnectionError):
             assert await reader.read(1) == b""
         assert not satellite.client.connected
+        assert satellite.client.counters()["connections_refused"] == 1
 
     live(scene, allow=("192.0.2.0/24",))
     assert "127.0.0.1 to the satellite is refused: its address" in caplog.text
@@ -310,7 +326,9 @@ def test_a_text_cannot_be_spoken_by_home_assistant():
 def test_a_server_that_runs_before_the_link_is_ready_waits_unless_a_newer_one_comes():
     async def scene():
         port = free_port()
-        satellite = SatelliteSocket(WyomingOptions(uri=f"tcp://127.0.0.1:{port}"), "kitchen")
+        satellite = SatelliteSocket(
+            WyomingOptions(uri=f"tcp://127.0.0.1:{port}"), "kitchen", Counter()
+        )
         link = satellite.make_link(HASTY, lambda: None)
         with pytest.raises(ConnectFailed):
             await satellite.take(link, 0.01)

@@ -150,7 +150,7 @@ def test_what_was_no_utterance_leaves_nothing(tmp_path):
 
 BOUNDS = """commands_dropped utterances_dropped stray_messages messages_refused links_flooded
 repeated_sentences late_sentences replies_too_big spool_failures spool_foreign_files
-ledger_unwritten"""
+ledger_unwritten connections_refused"""
 
 
 def test_every_bound_has_a_counter(tmp_path):

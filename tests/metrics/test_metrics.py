@@ -22,7 +22,7 @@ from fakes.turns import TURN, ScriptedTurns
 from fakes.voice_server import free_port, wait_until
 from jarvis_ear.audio.wav import pcm_to_wav
 from jarvis_ear.config import MetricsOptions
-from jarvis_ear.control.client import COUNTED
+from jarvis_ear.control.report_text import COUNTED
 from jarvis_ear.delivery.events import Announced, LinkUp, ReplyAudio, Verdict
 from jarvis_ear.delivery.playback import PlaybackEnded, PlaybackStarted
 from jarvis_ear.health.liveness import STALE_S, Beat, Part

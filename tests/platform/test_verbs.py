@@ -61,6 +61,8 @@ def test_the_ear_listens_on_request_for_five_seconds_and_not_while_it_is_muted(e
     refused = verb(ear, "listen", check=False)
     assert refused.returncode == 1
     assert refused.stderr == "jarvis-ear: the microphone is muted: jarvis-ear unmute\n"
+    assert verb(ear, "mute", "1s").stdout.startswith("muted by the owner until ")
+    ear.wait_for("muted -> idle: unmuted")  # by itself
 
 
 def test_a_clip_is_played_by_the_running_ear_or_else_by_the_verb(tmp_path):

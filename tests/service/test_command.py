@@ -170,7 +170,13 @@ def test_an_installation_names_the_backend_that_it_talks_to(options, with_backen
 
 @pytest.mark.parametrize(("report", "status"), [(None, 2), ({"hearing": False, "turns": []}, 1)])
 def test_status_has_an_exit_status(report, status, monkeypatch, capsys):
-    report = report and {"heard_s_ago": None, "state": "deaf", "deaf_s_today": 1.0, **report}
+    report = report and {
+        "heard_s_ago": None,
+        "state": "deaf",
+        "deaf_s_today": 1.0,
+        "stuck": [],
+        **report,
+    }
     unit = {"LoadState": "loaded", "ActiveState": "active", "SubState": "running"}
     monkeypatch.setattr(command, "_find", lambda _layout: Findings(unit, {}, report))
     assert main("status") == status

@@ -24,7 +24,8 @@ HEARING = {
     "deaf_s_today": 3.2,
     "connected": True,
     "muted_by": [],
-    "turns": [{"ended_s_ago": n, "story": f"story {n}"} for n in (40, 30, 20, 10)],
+    "turns": [{"ended_s_ago": n, "story": f"story {n}"} for n in (10, 20)],
+    "stuck": [],
 }
 
 DEAF = {
@@ -38,13 +39,11 @@ def test_all_is_well():
     assert screen(Findings(RUNNING, MISSING, HEARING)) == (
         "jarvis-ear      active (running), since Sat 2026-11-21 11:57:47 UTC\n"
         "  says          listening\n"
-        "  hears         yes, last sound 0.0 s ago\n"
-        "  state         idle\n"
-        "  deaf today    3 s\n"
+        "  state         hearing: waits for the wake word\n"
         "  backend       connected\n"
-        "  turn          30 s ago: story 30\n"
-        "  turn          20 s ago: story 20\n"
-        "  turn          10 s ago: story 10\n"
+        "  deaf today    3 s\n"
+        "  last turns    10 s ago: story 10\n"
+        "                20 s ago: story 20\n"
         "credentials     none\n"
         "to do           nothing: all is well\n"
     )
@@ -52,11 +51,11 @@ def test_all_is_well():
 
 def test_unusual_properties_are_shown():
     odd = RUNNING | {"NRestarts": "3", "UnitFileState": "disabled", "Result": "watchdog"}
-    text = screen(Findings(odd, RUNNING, HEARING | {"heard_s_ago": None, "turns": []}))
+    text = screen(Findings(odd, RUNNING, HEARING | {"hearing": False, "heard_s_ago": None}))
     assert "last result watchdog" in text
     assert "restarts      3 automatic" in text
     assert "at boot       no (disabled)" in text
-    assert "last sound never" in text
+    assert "last sound    none yet" in text
     assert "jarvis-backend  active (running)" in text
 
 
@@ -106,8 +105,11 @@ def test_a_refusal_is_the_advice():
 @pytest.mark.parametrize(
     ("report", "line"),
     [
-        (DEAF, "  deaf          it gives only zeros"),
-        ({"hearing": False, "muted_by": ["bus"]}, "  muted by      bus"),
+        (DEAF, "  state         deaf: it gives only zeros"),
+        (
+            {"hearing": False, "muted_by": ["bus"]},
+            "  state         muted by the event bus (bus.url)",
+        ),
     ],
 )
 def test_the_reason_of_deafness_is_shown(report, line):

@@ -6,8 +6,8 @@ import pytest
 
 from fakes.clock import FakeClock
 from jarvis_ear.config import Config, HearingOptions, WakeOptions
-from jarvis_ear.control.client import describe
 from jarvis_ear.control.feed import Feed
+from jarvis_ear.control.report_text import describe
 from jarvis_ear.hearing.events import NearMiss, StopSpeaking, WordSound
 from jarvis_ear.turn_trace.near_miss_view import MAX_RECENT, NearMissView, advice
 from jarvis_ear.units import Dbfs, Samples
@@ -124,9 +124,11 @@ def test_only_the_newest_are_kept_and_all_are_counted(view):
 
 def test_a_person_reads_the_reason_and_what_to_do(view):
     report = {"state": "idle", "hearing": True, "stuck": [], "turns": [], "muted_by": []}
+    report |= {"heard_s_ago": 0.0, "deaf_s_today": 0.0}
     assert "near miss" not in describe({**report, **view.details()})
     view.draw(miss(0.414), None)
     text = describe({**report, **view.details()})
-    assert "near misses of the wake word in the last hour: 1, best score 0.41; 0 s ago, " in text
-    assert "if that was you: set hearing.wake.strictness to eager" in text
+    assert "near misses     1 of the wake word in the last hour, best score 0.41\n" in text
+    assert "                0 s ago: the sound was good enough" in text
+    assert "  to do         if that was you: set hearing.wake.strictness to eager" in text
     assert "near_miss" not in text

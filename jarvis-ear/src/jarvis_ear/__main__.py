@@ -66,6 +66,7 @@ from jarvis_ear.schema import Loaded
 from jarvis_ear.spool.store import Spool, kept_spool
 from jarvis_ear.systemd.notify import open_notifier, watchdog_s
 from jarvis_ear.systemd.status_text import Service
+from jarvis_ear.tuning import Tuning
 from jarvis_ear.turn_trace.earcons import EarconView
 from jarvis_ear.turn_trace.follow_up import FollowUps
 from jarvis_ear.turn_trace.history import TurnHistory
@@ -108,7 +109,8 @@ def run(loaded: Loaded) -> int:
         models.load(options.hearing)
         if stop.wait(0):  # a stop need not wait for the rest of the start
             return 0
-        parts = _build(options, models, spool, stop)
+        tuning = Tuning(paths.state_folder(os.environ), loaded.read_again, reload_signal.ask)
+        parts = _build(options, models, spool, stop, tuning)
         parts.counters.add(notifier.counters)
         _start(parts, stack)
         stack.callback(service.stopping)
@@ -145,7 +147,7 @@ def _look(parts: Components, reload: Reload) -> None:
 
 
 def _build(
-    options: config.Config, models: EarFactory, spool: Spool, stop: StopSignal
+    options: config.Config, models: EarFactory, spool: Spool, stop: StopSignal, tuning: Tuning
 ) -> Components:
     """Build every part after those that it needs, and connect those that need each other."""
     folder = paths.state_folder(os.environ)
@@ -240,6 +242,7 @@ def _build(
         listen=listen,
         say=announcements.say,
         speak=lambda text: announcements.say(backend.speak(text)),
+        tuner=tuning,
     )
     parts = (inbox, mute, bus, turns, feed, speaker, backend, ear, capture, hooks, echoes)
     more = (announcements, near_misses, wake_ledger, rooms, turn_counts)
@@ -314,8 +317,7 @@ def _start(parts: Components, stack: ExitStack) -> None:
     turns.enter_context(timed("network", parts.backend))
     turns.enter_context(timed("ear", parts.ear))
     turns.enter_context(timed("capture", parts.capture))
-    mute = parts.mute
-    signs = FeedSampler(parts.feed, parts.ear, health=parts.health.report, muted_by=lambda: mute.by)
+    signs = FeedSampler(parts.feed, parts.ear, health=parts.health.report, mute=parts.mute)
     _open_sockets(_commands(parts), signs, together, parts)
     parts.mqtt.connect(_commands(parts), parts.home_state)
     together.add("bus", parts.bus)
@@ -339,6 +341,7 @@ def _commands(parts: Components) -> ControlCommands:
         metrics=parts.metrics.text,
         modules=parts.bus,
         speaker=parts.speaker,
+        tuner=parts.requests.tuner,
     )
 
 

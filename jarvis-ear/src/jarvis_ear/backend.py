@@ -9,6 +9,7 @@ import os
 import secrets
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -88,17 +89,13 @@ class Session:
         password = self.config.password.get_secret_value()
         return Login(self.url, password, self.timing.login_s, self.trust_store)
 
-    def make_link(
-        self, wake: Callable[[], None], satellite: "SatelliteSocket | None"
-    ) -> BackendLink:
+    def make_link(self, wake: Callable[[], None]) -> BackendLink:
         """Make a link, which calls ``wake`` after each message. On the network thread."""
-        if satellite is not None:
-            return satellite.make_link(self.timing, wake)
         return self.wire.link(self.config, self.timing, wake, self.trust_store)
 
-    def make_satellite(self) -> "SatelliteSocket | None":
+    def make_satellite(self, counted: "Counter[str]") -> "SatelliteSocket | None":
         """Make the socket on which the backend connects; None if the ear connects."""
-        return None if self.wire.listen is None else self.wire.listen(self.config)
+        return None if self.wire.listen is None else self.wire.listen(self.config, counted)
 
 
 class BackendClient:
@@ -129,6 +126,7 @@ class BackendClient:
         self._given_timing = timing or Timing()
         given = _from_environment() if config is None else config
         self._session = session_of(given, self._given_timing)
+        self._counted = Counter(connections_refused=0)
         self._commands = CommandQueue()
         self._sender: Sender | None = None
         self._status = LinkStatus()
@@ -170,7 +168,8 @@ class BackendClient:
 
     def counters(self) -> Mapping[str, int]:
         """Return how often each bound was reached since the client was created."""
-        counts = {"commands_dropped": self._commands.dropped, **self._spool.counters()}
+        own = {"commands_dropped": self._commands.dropped, **self._counted}
+        counts = {**own, **self._spool.counters()}
         return counts if self._sender is None else {**counts, **self._sender.counters()}
 
     def report_to(self, on_event: Callable[[DeliveryEvent], None]) -> None:
@@ -293,8 +292,7 @@ class BackendClient:
         session = self._session
         if session.wire.listen is not None:
             raise ConnectFailed(
-                "Home Assistant does not speak texts for a satellite; a sound file can be played, "
-                "and its action assist_satellite.announce speaks"
+                "Home Assistant speaks texts by its action assist_satellite.announce"
             )
         token = session.config.token.get_secret_value()
         return BackendVoice(session.url, session.login(), token, session.trust_store).speak(text)
@@ -331,7 +329,7 @@ class BackendClient:
         self._reload = reload = asyncio.Event()
         session = self._session  # after the line above: a change from now on ends this session
         sender = await self._make_sender(session)
-        satellite = session.make_satellite()
+        satellite = session.make_satellite(self._counted)
         supervisor = Supervisor(
             self._dialer(session, sender, satellite),
             sender.serve,
@@ -376,13 +374,14 @@ class BackendClient:
     ) -> Dialer[BackendLink]:
         config = session.config
         if satellite is not None:
-            return Dialer(lambda: session.make_link(sender.wake, satellite), None, self._clock)
+            timing = session.timing
+            return Dialer(lambda: satellite.make_link(timing, sender.wake), None, self._clock)
         if is_exposed(session.url):
             fields = PLAINTEXT.fields(BACKEND=session.address)
             words = "password and voice go to %s unencrypted: use https"
             _LOGGER.warning(words, session.address, extra=fields)
         return Dialer(
-            lambda: session.make_link(sender.wake, None),
+            lambda: session.make_link(sender.wake),
             session.login().token,
             self._clock,
             given=config.token.get_secret_value(),

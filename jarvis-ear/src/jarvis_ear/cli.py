@@ -14,13 +14,14 @@ import json
 import re
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias
 
 from jarvis_ear import __version__, paths
-from jarvis_ear.control.client import ASK_S, SAY_S, ask, describe, require_report
+from jarvis_ear.control.client import ASK_S, SAY_S, ask, require_report
+from jarvis_ear.control.report_text import describe
 from jarvis_ear.errors import InputError, JarvisEarError, RemoteProtocolError
 from jarvis_ear.options.verbs import (
     CommandLine,
@@ -31,6 +32,7 @@ from jarvis_ear.options.verbs import (
     plain,
     print_text,
     quoted,
+    terminal_width,
 )
 from jarvis_ear.process import forbid_dumps, save_memory
 from jarvis_ear.verb_tree import VERBS
@@ -114,12 +116,10 @@ def _tell_journal(error: Exception) -> bool:
     return log_final_error(error)
 
 
-def _do(  # noqa: PLR0911 - one for each verb
-    names: VerbPath, words: list[str], *, run: Run | None
-) -> int:
+def _do(names: VerbPath, words: list[str], *, run: Run | None) -> int:
     if COMMAND_LINE.verb_at(names).is_configured:
         return _configured(names[0], words, run)
-    given = COMMAND_LINE.parse(names, words)
+    given = COMMAND_LINE.parse(names, _joined(words) if names == ("mute",) else words)
     match names:
         case ("service", verb):
             from jarvis_ear.service import command  # noqa: PLC0415 - for this verb only
@@ -129,17 +129,29 @@ def _do(  # noqa: PLR0911 - one for each verb
             from jarvis_ear.wake_ledger.command import events  # noqa: PLC0415 - for this verb only
 
             return events(verb, given, play=_play)
-        case ("status",):
-            return _status(as_json="json" in given)
-        case ("metrics",):
-            return _metrics()
-        case ("volume",):
-            return _volume(given.get("value"))
-        case ("say",):
-            return _say(given.get("value"))
+        case ("monitor",):
+            from jarvis_ear.monitor.command import monitor  # noqa: PLC0415 - loads rich
+
+            return monitor(as_json="json" in given)
         case ("devices",):
             return print_text(_devices())
-    return _command(names[0])
+    return _ask_ear(names[0], given)
+
+
+def _ask_ear(verb: str, given: Mapping[str, Any]) -> int:
+    """Carry out a verb that asks the running ear."""
+    match verb:
+        case "status":
+            return _status(as_json="json" in given)
+        case "metrics":
+            return _metrics()
+        case "volume":
+            return _volume(given.get("value"))
+        case "mute":
+            return _mute(given.get("value"))
+        case "say":
+            return _say(given.get("value"))
+    return _command(verb)
 
 
 def _configured(verb: str, words: list[str], run: Run | None) -> int:
@@ -209,8 +221,27 @@ def _status(*, as_json: bool) -> int:
     if report is None:
         return NOT_RUNNING
     require_report(report)
-    print_text(json.dumps(report) + "\n" if as_json else describe(report))
+    print_text(json.dumps(report) + "\n" if as_json else describe(report, terminal_width()))
     return 0 if report["hearing"] else DEAF
+
+
+def _joined(words: list[str]) -> list[str]:
+    """Return the words of the verb mute, in which "until 07:30" is one value."""
+    return [" ".join(words)] if words[:1] == ["until"] else words
+
+
+def _mute(time: str | None) -> int:
+    """Mute the running ear, for a time or until it is unmuted."""
+    if time is None:
+        return _command("mute")
+    from datetime import datetime  # noqa: PLC0415 - for this verb only
+
+    from jarvis_ear.mute import mute_seconds  # noqa: PLC0415 - likewise
+
+    try:
+        return _command(f"mute {mute_seconds(time, datetime.now())}")  # noqa: DTZ005 - on the wall
+    except ValueError as error:
+        raise UsageError(f"mute: {quoted(time)}: {error}") from None
 
 
 def _metrics() -> int:
@@ -232,7 +263,7 @@ def _command(word: str) -> int:
         case {"muted_by": list(by), "stored": bool(stored)} if all(
             isinstance(one, str) for one in by
         ):
-            return _confirm(word, by, stored=stored)
+            return _confirm(word, by, str(answer.get("muted_until", "")), stored=stored)
         case {"error": str(why), "status": int(status)} if status in REFUSALS:
             COMMAND_LINE.complain(why)
             return status
@@ -241,13 +272,13 @@ def _command(word: str) -> int:
     raise RemoteProtocolError(f"the running ear does not say whether it did {word}")
 
 
-def _confirm(word: str, muted_by: Sequence[str], *, stored: bool) -> int:
+def _confirm(word: str, muted_by: Sequence[str], until: str, *, stored: bool) -> int:
     if word in ("stop", "hush", "listen"):
         return 0
     if not stored:
         COMMAND_LINE.complain(_NOT_STORED)
     by = ", ".join(muted_by)
-    return print_text(f"muted by the {by}\n" if by else "not muted\n")
+    return print_text(f"muted by the {by}{until and f' until {until}'}\n" if by else "not muted\n")
 
 
 def _say(what: str | None) -> int:

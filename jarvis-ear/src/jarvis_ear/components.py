@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 from jarvis_ear.announcements import Announcements
 from jarvis_ear.backend import BackendClient
 from jarvis_ear.bus.client import BusMembership
+from jarvis_ear.control.commands import Tuner
 from jarvis_ear.control.feed import Feed
 from jarvis_ear.devices.capture import Capture
 from jarvis_ear.devices.echo_delays import EchoDelays
@@ -53,6 +54,8 @@ class Requests(NamedTuple):
     """Plays a sound file; raises ``JarvisEarError``."""
     speak: Callable[[str], None]
     """Says a text in the voice of the backend; blocks, and raises ``JarvisEarError``."""
+    tuner: Tuner
+    """Stores what the owner tunes in the console."""
 
 
 @dataclass(slots=True)
@@ -144,6 +147,7 @@ class Components:
             "deaf_reason": reason,
             "deaf_remedy": remedy,
             "muted_by": list(self.mute.by),
+            "muted_until": self.mute.until,
             "speaker": self.speaker.condition,
             "volume_percent": self.speaker.volume,
             **self.backend.health(),

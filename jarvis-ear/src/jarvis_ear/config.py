@@ -410,6 +410,8 @@ class Config(Section):
                 "backend.wyoming.allow: expected the address of Home Assistant: other machines "
                 f"reach {options.uri}, and the one that connects gets what is said to the ear"
             )
+        if self.with_backend and self.backend.protocol == "wyoming":
+            raise ValueError("with_backend: expected false, since Home Assistant is the backend")
         return self
 
     @model_validator(mode="after")

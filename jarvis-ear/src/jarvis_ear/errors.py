@@ -3,6 +3,7 @@
 * ``JarvisEarError``
     * ``ConfigError``            user: printed without traceback, exit status 78, no restart
     * ``AlreadyRunning``         user: two ears would take each other's utterances, status 75
+    * ``NoBrowser``              user: nothing can show the console, exit status 69
     * ``InputError``             user: a file that cannot be read as sound, exit status 66
     * ``TurnFailed``             backend: a file's last command did not succeed, status 75
     * ``DeviceError``            device: retried with back-off
@@ -45,6 +46,12 @@ class AlreadyRunning(JarvisEarError):
     """Another ear uses an exclusive resource."""
 
     exit_status = 75  # EX_TEMPFAIL: it will succeed once the other one has ended
+
+
+class NoBrowser(JarvisEarError):
+    """There is no browser that can open the console."""
+
+    exit_status = 69  # EX_UNAVAILABLE
 
 
 class InputError(JarvisEarError):

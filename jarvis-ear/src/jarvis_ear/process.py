@@ -81,8 +81,13 @@ class ReloadSignal:
         self._asked = False
         self._handler: object = None
 
+    def ask(self) -> None:
+        """Ask for a reload, as the signal does. Any thread may call it."""
+        self._asked = True
+        self._on_signal()
+
     def take(self) -> bool:
-        """Return whether the signal arrived since the last call."""
+        """Return whether the signal arrived, or was asked for, since the last call."""
         asked, self._asked = self._asked, False
         return asked
 
@@ -96,8 +101,7 @@ class ReloadSignal:
             signal.signal(signal.SIGHUP, signal.SIG_IGN)  # it may still arrive during the stop
 
     def _note(self, _number: int, _frame: FrameType | None) -> None:
-        self._asked = True
-        self._on_signal()
+        self.ask()
 
 
 def _has_terminal() -> bool:

@@ -10,7 +10,10 @@ from jarvis_ear.config import CONFIG_FILE, HOOKS, Config
 from jarvis_ear.errors import ConfigError
 from jarvis_ear.options import load as options
 from jarvis_ear.options.option import Schema, value_of
-from jarvis_ear.paths import user_config_file
+from jarvis_ear.paths import state_folder, user_config_file
+
+TUNED_FILE: Final = "tuned.toml"
+"""Name of the file in the state folder with the options that the console has set."""
 
 Loaded: TypeAlias = options.Loaded[Config]
 """The options in force, and the origin of each value."""
@@ -78,6 +81,7 @@ overrides the default. The file is the one that `--config FILE` names; otherwise
 `~/.config/jarvis-ear/config.toml` (`$XDG_CONFIG_HOME`), if it exists and belongs to the user who
 runs the program, and this is no system service; otherwise `{CONFIG_FILE}`.
 `jarvis-ear config` prints the options in force and the origin of each value.
+`{TUNED_FILE}` in the state folder overrides the file: it holds what was stored from the console.
 
 - A switch takes `true` or `false` everywhere; on the command line its name alone means `true`, and
   `--no-` before its name means `false`.
@@ -123,6 +127,7 @@ SCHEMA: Final = Schema(
         "backend.wyoming.allow": "--allow",
     },
     file=CONFIG_FILE,
+    written_file=lambda environ: state_folder(environ) / TUNED_FILE,
     user_file=user_config_file,
     user_file_text="~/.config/jarvis-ear/config.toml",
     shared_variables=_SHARED_VARIABLES,

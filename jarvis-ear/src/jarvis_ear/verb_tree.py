@@ -128,15 +128,22 @@ VERBS: Final[dict[str, Verb]] = {
         {0: "the ear hears", **_ASKED, 1: "the ear is muted or deaf, or cannot be asked"},
         (Flag("--json", "print all numbers, as one line of JSON"),),
     ),
+    "monitor": Verb(
+        "show the running ear in a terminal, live, until Ctrl-C",
+        "jarvis-ear monitor",
+        {0: "stopped", 141: "nobody reads the output any more"},
+        (Flag("--json", "print the feed instead, one line of JSON for each change"),),
+    ),
     "metrics": Verb(
         "print the numbers of the running ear in the text format of Prometheus",
         "jarvis-ear metrics",
         {**PRINTED, **_ASKED},
     ),
     "mute": Verb(
-        "close the microphone of the running ear until unmute, restarts included",
-        "jarvis-ear mute",
+        "close the microphone until unmute, or for a TIME: 30m, 1h30m, 90s, until 07:30",
+        "jarvis-ear mute 30m",
         _DONE,
+        value="TIME",
     ),
     "unmute": Verb("open the microphone again", "jarvis-ear unmute", _DONE),
     "toggle": Verb(
@@ -170,8 +177,8 @@ VERBS: Final[dict[str, Verb]] = {
     "console": Verb(
         "show the running ear in a browser of this machine",
         "jarvis-ear console --open",
-        {0: "stopped", 1: "the port is not free", **MISTAKES},
-        (Flag("--open", "open the page in a browser"),),
+        {0: "stopped", 1: "the port is not free", 69: "--open: there is no browser", **MISTAKES},
+        (Flag("--open", "open the page in a browser, and say in which"),),
         is_configured=True,
     ),
     "events": Verb(

@@ -1,6 +1,7 @@
 """Speech services of the Wyoming protocol as engines: those of Home Assistant, for example."""
 
 import asyncio
+import os
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 from typing import Final
@@ -56,10 +57,10 @@ class WyomingEngine(StatelessEngine):
             raise EngineError(f"{self._url} took more than {self._timeout_s:g} s") from None
         except RemoteProtocolError as error:
             raise EngineError(f"{self._url} does not speak the protocol: {error}") from error
-        except OSError as error:
-            raise EngineError(
-                f"{self._url} cannot be reached: {error.strerror or error}"
-            ) from error
+        except OSError as error:  # asyncio puts its own words and the address into strerror
+            known = error.errno is not None and error.errno > 0
+            reason = os.strerror(error.errno or 0) if known else error.strerror or error
+            raise EngineError(f"{self._url} cannot be reached: {reason}") from error
 
     async def _answer(self, request: Iterable[Event]) -> AsyncGenerator[Event, None]:
         """Yield the events of the answer: a transcript, or sound to its end."""

@@ -4,12 +4,14 @@ import asyncio
 import logging
 import os
 import secrets
+import shutil
 import signal
 import socket
+import subprocess
 import sys
 import time
 import webbrowser
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, Final
@@ -19,88 +21,13 @@ from aiohttp import web
 from jarvis_ear import paths
 from jarvis_ear.console.server import Pages, RequestGuard
 from jarvis_ear.control.client import ask
-from jarvis_ear.control.commands import WATCH
-from jarvis_ear.control.feed import MAX_LINE, Feed, Snapshot, decode
-from jarvis_ear.control.unix_socket import connect
-from jarvis_ear.errors import Impostor, JarvisEarError, RemoteProtocolError
+from jarvis_ear.control.ear_client import EarClient
+from jarvis_ear.control.feed import Feed
+from jarvis_ear.errors import Impostor, JarvisEarError, NoBrowser, RemoteProtocolError
 from jarvis_ear.page import PATH
+from jarvis_ear.process import NamedThread
 
 _LOGGER = logging.getLogger(__name__)
-
-RETRY_S: Final = 0.5
-"""Seconds between attempts: they are cheap, and the user may watch the page during a restart."""
-
-SILENCE_S: Final = 5.0
-"""Seconds without data after which the ear is considered hung; it sends some every second."""
-
-
-class EarClient:
-    """Copies the ear's feed into the console's own feed. Runs on the event loop.
-
-    The ear has one watcher, regardless of the number of browsers. The topic ``ear`` says whether
-    the other topics are current.
-    """
-
-    def __init__(self, paths: Callable[[], Iterable[Path]], feed: Feed) -> None:
-        self._paths = paths
-        self._feed = feed
-        self._reported = ""
-
-    async def run(self) -> None:
-        """Copy, and reconnect, until cancelled."""
-        while True:
-            reason = await self._follow_any()
-            self._feed.put("ear", {"up": False, "why": reason})
-            if reason != self._reported:
-                _LOGGER.warning("no ear to show: %s", reason)
-                self._reported = reason
-            await asyncio.sleep(RETRY_S)
-
-    async def _follow_any(self) -> str:
-        """Follow the first ear that accepts us and is trusted; return why that ended."""
-        refusal = ""
-        for path in self._paths():
-            try:
-                return await self._follow(path)
-            except (FileNotFoundError, ConnectionRefusedError):
-                continue
-            except PermissionError:
-                refusal = refusal or "it runs as another user: run the console as that user"
-            except Impostor as error:
-                refusal = refusal or str(error)
-            except OSError as error:
-                return str(error.strerror or error)
-        return refusal or "it is not running"
-
-    async def _follow(self, path: Path) -> str:
-        ear = connect(path, 0)  # a running ear accepts at once
-        reader, writer = await asyncio.open_unix_connection(sock=ear, limit=MAX_LINE)
-        writer.write(f"{WATCH}\n".encode())
-        try:
-            while True:
-                async with asyncio.timeout(SILENCE_S):
-                    line = await reader.readline()
-                if not line:
-                    raise ConnectionResetError
-                self._apply(line)
-        except TimeoutError:
-            return f"it has sent nothing for {SILENCE_S:g} s"
-        except ConnectionError:
-            return "it has ended, or refused the connection"
-        except (RemoteProtocolError, ValueError) as error:  # ValueError: the line is too long
-            return f"it sent invalid data: {error}"
-        finally:
-            writer.close()
-
-    def _apply(self, line: bytes) -> None:
-        news = decode(line)
-        if isinstance(news, Snapshot):
-            self._reported = ""
-            self._feed.replace({**news.topics, "ear": {"up": True}})
-            return
-        for topic, value in news.changes:
-            self._feed.put(topic, value)
-
 
 HOST: Final = "127.0.0.1"
 """The only address; for other machines there is ssh -L, which authenticates the user."""
@@ -110,13 +37,16 @@ STOP_S: Final = 1.0
 
 
 def console(port: int, *, is_opened: bool) -> int:
-    """Serve until SIGINT or SIGTERM; return the exit status."""
+    """Serve until SIGINT or SIGTERM; return the exit status.
+
+    Raises ``NoBrowser`` if the page is to be opened and there is no browser for it.
+    """
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(message)s")
-    asyncio.run(_serve(port, is_opened=is_opened))
+    asyncio.run(_serve(port, _find_browser() if is_opened else ()))
     return 0
 
 
-async def _serve(port: int, *, is_opened: bool) -> None:
+async def _serve(port: int, browser: Sequence[str]) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -133,11 +63,11 @@ async def _serve(port: int, *, is_opened: bool) -> None:
         )
         await runner.setup()
         await web.SockSite(runner, listener).start()
-        client = asyncio.create_task(EarClient(_sockets, feed).run())
+        client = asyncio.create_task(EarClient(_sockets, feed, _report_absent).run())
         sys.stdout.write(f"{address}#token={token}\n")
         sys.stdout.flush()
-        if is_opened:
-            _open_browser(f"{address}#token={token}", up)
+        if browser:
+            _open(browser, address, token, up)
         await stop.wait()
         client.cancel()
         await runner.cleanup()
@@ -150,6 +80,10 @@ def _listen(port: int) -> socket.socket:
         raise JarvisEarError(
             f"cannot listen on {HOST}:{port}: {error.strerror}; expected a free port (--port)"
         ) from error
+
+
+def _report_absent(why: str) -> None:
+    _LOGGER.warning("no ear to show: %s", why)
 
 
 def _sockets() -> list[Path]:
@@ -165,20 +99,60 @@ async def _ask(word: str) -> Mapping[str, Any]:
     return {"error": "no ear is running"} if answer is None else answer
 
 
-def _open_browser(address: str, up: ExitStack) -> None:
-    """Open a private file in a browser that redirects to ``address``; ``up`` removes it.
+TEXT_BROWSERS: Final = frozenset({"www-browser", "links", "elinks", "lynx", "w3m"})
+"""Browsers in a terminal, which do not run the page."""
+
+OPENED_S: Final = 10.0
+"""Seconds in which a browser that ends with an error has not shown the page."""
+
+
+def _find_browser() -> tuple[str, ...]:
+    """Return the command of the preferred browser, with ``%s`` for the address; see $BROWSER."""
+    elsewhere = "start it without --open, and open the address that it prints"
+    try:
+        found: Any = webbrowser.get()
+    except webbrowser.Error:
+        raise NoBrowser(f"no browser is found, or there is no display: {elsewhere}") from None
+    command = (found.name, *found.args)
+    if shutil.which(found.name) is None:
+        raise NoBrowser(f"the browser {found.name} ($BROWSER) is not installed: {elsewhere}")
+    if Path(found.name).name in TEXT_BROWSERS:
+        raise NoBrowser(f"the only browser, {found.name}, runs no scripts: {elsewhere}")
+    return command
+
+
+def _open(browser: Sequence[str], address: str, token: str, up: ExitStack) -> None:
+    """Show the page in a browser, and say so; ``up`` removes the file that has the token."""
+    try:
+        page = _redirection(f"{address}#token={token}")
+        up.callback(page.unlink, missing_ok=True)
+        _LOGGER.warning("opens %s with %s", address, browser[0])
+        command = [word.replace("%s", page.as_uri()) for word in browser]
+        nowhere = subprocess.DEVNULL
+        process = subprocess.Popen(  # noqa: S603 - the browser of the user; it outlives the console
+            command, stdin=nowhere, stdout=nowhere, stderr=nowhere, start_new_session=True
+        )
+    except OSError as error:
+        _LOGGER.warning("cannot open a browser, open the address yourself: %s", error)
+        return
+
+    def watch() -> None:
+        with suppress(subprocess.TimeoutExpired):
+            if status := process.wait(OPENED_S):
+                words = "%s ended with status %d: open the address above yourself"
+                _LOGGER.warning(words, browser[0], status)
+
+    NamedThread(target=watch, name="browser", daemon=True).start()
+
+
+def _redirection(address: str) -> Path:
+    """Write a private file that redirects a browser to ``address``; or raise ``OSError``.
 
     The address contains the token, and every user of the machine can read the arguments of a
     process.
     """
-    try:
-        page = paths.control_folder(os.environ) / "console.html"
-        page.unlink(missing_ok=True)
-        with os.fdopen(os.open(page, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(f'<!doctype html><meta http-equiv="refresh" content="0; url={address}">\n')
-    except OSError as error:
-        _LOGGER.warning("cannot open a browser, open the address yourself: %s", error)
-        return
-    up.callback(page.unlink, missing_ok=True)
-    with suppress(webbrowser.Error):
-        webbrowser.open(page.as_uri())
+    page = paths.control_folder(os.environ) / "console.html"
+    page.unlink(missing_ok=True)
+    with os.fdopen(os.open(page, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(f'<!doctype html><meta http-equiv="refresh" content="0; url={address}">\n')
+    return page

@@ -4,6 +4,8 @@ import asyncio
 import hmac
 import json
 import logging
+import os
+import re
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
@@ -12,9 +14,12 @@ from typing import Any, Final
 from aiohttp import WSCloseCode, WSMsgType, web
 from aiohttp.typedefs import Handler
 
-from jarvis_ear.control.commands import MODULE_WORDS
+from jarvis_ear import paths
+from jarvis_ear.control.commands import MODULE_WORDS, TUNE
 from jarvis_ear.control.feed import Feed, encode
+from jarvis_ear.errors import InputError
 from jarvis_ear.page import INDEX, KIND, PATH, headers, read_assets
+from jarvis_ear.wake_ledger.clips import find_folder, listing, opened
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -85,6 +90,9 @@ def request_token(headers: Mapping[str, str]) -> str:
 COMMANDS: Final = ("mute", "unmute", "toggle", "stop", "listen", *MODULE_WORDS)
 """Commands that a page may send: those of the control socket that change something."""
 
+_TUNE: Final = re.compile(rf"{TUNE} (default|[a-z_]+=[0-9.]{{1,8}}( [a-z_]+=[0-9.]{{1,8}})?)")
+"""The command with which a page stores what was tuned on it."""
+
 SEND_S: Final = 5.0
 """Seconds; a browser that reads nothing for longer is disconnected, and reconnects by itself."""
 
@@ -95,6 +103,10 @@ BURST: Final = 20.0
 """Commands that may arrive at once."""
 
 Ask = Callable[[str], Awaitable[Mapping[str, Any]]]
+
+
+def _is_command(word: str) -> bool:
+    return word in COMMANDS or _TUNE.fullmatch(word) is not None
 
 
 class Browser:
@@ -147,7 +159,7 @@ class Browser:
         except (ValueError, RecursionError):
             message = None
         match message:
-            case {"order": str(word), "id": int(number)} if word in COMMANDS:
+            case {"order": str(word), "id": int(number)} if _is_command(word):
                 answer = await self._ask(word)
             case _:
                 error = f"expected an order, one of {', '.join(COMMANDS)}, and an id"
@@ -204,6 +216,8 @@ class Pages:
         router.add_get(f"{PATH}/{KIND}", self._kind, allow_head=False)
         router.add_get(f"{PATH}/token", self._token, allow_head=False)
         router.add_get(f"{PATH}/feed", self._watch, allow_head=False)
+        router.add_get(f"{PATH}/clips", self._list_clips, allow_head=False)
+        router.add_get(f"{PATH}/clips/{{id:[0-9a-f]{{8}}}}", self._clip, allow_head=False)
         for name in self._assets:
             router.add_get(f"{PATH}/{name}", self._page, allow_head=False)
         return app
@@ -233,6 +247,26 @@ class Pages:
         self._guard.check_token(request_token(request.headers))
         return web.Response(status=204)
 
+    async def _list_clips(self, request: web.Request) -> web.StreamResponse:
+        """List the clips of the wake ledger as `events list --json` does, with ``error`` if not."""
+        self._guard.check_token(request_token(request.headers))
+        try:
+            answer = _clips()
+        except PermissionError:
+            answer = {**listing(None, []), "error": _NOT_OURS}
+        except OSError as error:
+            answer = {**listing(None, []), "error": f"the clips cannot be read: {error.strerror}"}
+        return web.json_response(answer)
+
+    async def _clip(self, request: web.Request) -> web.StreamResponse:
+        """Send the sound of one clip."""
+        self._guard.check_token(request_token(request.headers))
+        try:
+            wav = _sound_of(request.match_info["id"])
+        except (OSError, InputError):
+            raise Refusal(404, "Not Found: there is no such clip any more") from None
+        return web.Response(body=wav, content_type="audio/wav")
+
     async def _watch(self, request: web.Request) -> web.StreamResponse:
         self._guard.check_token(request_token(request.headers))
         if len(self._open) >= MAX_BROWSERS:
@@ -254,6 +288,26 @@ class Pages:
 
     async def _close(self, _app: web.Application) -> None:
         await asyncio.gather(*(socket.close() for socket in tuple(self._open)))
+
+
+_NOT_OURS: Final = "the clips belong to another user: run the console as that user, or as root"
+
+
+def _clips() -> dict[str, Any]:
+    """List all clips, within milliseconds; on the event loop, because root changes its user."""
+    folder = find_folder(paths.state_folders(os.environ))
+    if folder is None:
+        return listing(None, [])
+    with opened(folder) as clips:
+        return listing(folder, clips.all())
+
+
+def _sound_of(clip_id: str) -> bytes:
+    folder = find_folder(paths.state_folders(os.environ))
+    if folder is None:
+        raise FileNotFoundError
+    with opened(folder) as clips:
+        return clips.wav(clips.find(clip_id))
 
 
 async def _add_headers(_request: web.Request, response: web.StreamResponse) -> None:

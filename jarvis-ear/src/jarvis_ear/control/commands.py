@@ -8,7 +8,7 @@ from typing import Final, Protocol, TypeAlias
 
 from jarvis_ear.errors import JarvisEarError
 from jarvis_ear.health.report import Health
-from jarvis_ear.mute import Mute
+from jarvis_ear.mute import LONGEST_S, Mute
 from jarvis_ear.process import NamedThread
 from jarvis_ear.wires.event_bus import MICROPHONE, MODULES
 
@@ -27,9 +27,15 @@ METRICS: Final = "metrics"
 
 LOUDEST: Final = 100
 
+MUTE: Final = "mute"
+"""Mutes the ear, or mutes it for a number of seconds: `mute 1800`."""
+
+TUNE: Final = "tune"
+"""Stores options and has them used: `tune threshold=0.4 hangover_ms=900`; or `tune default`."""
+
 WORDS: Final = (
-    *("status", "mute", "unmute", "toggle", "stop", "listen", "hush"),
-    *(VOLUME, METRICS, WATCH),
+    *("status", MUTE, "unmute", "toggle", "stop", "listen", "hush"),
+    *(VOLUME, METRICS, TUNE, WATCH),
 )
 """Commands of every ear. `hush` is the older name of `stop`."""
 
@@ -74,6 +80,16 @@ class Loudspeaker(Protocol):
         """Set the volume; return whether it is stored for a restart."""
 
 
+class Tuner(Protocol):
+    """Stores tuned options. Raises ``ConfigError`` for a mistake, and ``OSError``."""
+
+    def set(self, given: Mapping[str, str]) -> Mapping[str, float]:
+        """Store values by name, and return all that are stored."""
+
+    def forget(self) -> None:
+        """Use the configured values again."""
+
+
 class ControlCommands:
     """Carries out the commands. Used by the control thread."""
 
@@ -89,7 +105,9 @@ class ControlCommands:
         metrics: Callable[[], str] = str,
         modules: Modules | None = None,
         speaker: Loudspeaker | None = None,
+        tuner: Tuner | None = None,
     ) -> None:
+        self._tuner = tuner
         self._speaker = speaker
         self._metrics = metrics
         self._modules = modules
@@ -99,7 +117,7 @@ class ControlCommands:
         self._health = health
         self._mute = mute
         self._actions: Final[Mapping[str, Callable[[], None]]] = {
-            "mute": mute.mute,
+            MUTE: mute.mute,
             "unmute": mute.unmute,
             "toggle": mute.toggle,
             "stop": on_stop,
@@ -118,14 +136,32 @@ class ControlCommands:
             return {"metrics": self._metrics()}
         if word == "listen" and (why := self._why_deaf()):
             return {"error": why, "status": 1}
-        name, _, number = word.partition(" ")
-        if name == VOLUME and self._speaker is not None:
-            return _volume(self._speaker, number)
+        if (answer := self._answer_with_argument(*word.split(" ", 1))) is not None:
+            return answer
         action = self._actions.get(word) or self._switch(word)
         if action is None:
             return {"error": f"expected one of {', '.join(WORDS)}"}
         action()
-        return {"muted_by": list(self._mute.by), "stored": self._mute.stored}
+        return self._muted()
+
+    def _answer_with_argument(self, name: str, argument: str = "") -> Answer | None:
+        """Carry out a command that takes an argument; None: it is another one."""
+        if name == VOLUME and self._speaker is not None:
+            return _volume(self._speaker, argument)
+        if name == TUNE and self._tuner is not None:
+            return _tune(self._tuner, argument)
+        return self._mute_for(argument) if name == MUTE and argument else None
+
+    def _muted(self) -> Answer:
+        mute = self._mute
+        return {"muted_by": list(mute.by), "muted_until": mute.until, "stored": mute.stored}
+
+    def _mute_for(self, number: str) -> Answer:
+        """Mute the ear for a number of seconds."""
+        if not (number.isascii() and number.isdigit() and 0 < int(number) <= LONGEST_S):
+            return {"error": f"expected {MUTE}, or {MUTE} and 1 to {LONGEST_S} seconds"}
+        self._mute.mute(for_s=int(number))
+        return self._muted()
 
     def take(self, name: str, body: bytes) -> Answer | Future[Answer]:
         """Carry out one of ``BODIES``; a text takes a while. At most one is being spoken."""
@@ -166,6 +202,22 @@ def _volume(speaker: Loudspeaker, number: str) -> Mapping[str, object]:
             return {"error": f"expected {VOLUME} and a whole number from 0 to {LOUDEST}"}
         stored = speaker.set_volume(int(number))
     return {"volume": speaker.volume, "stored": stored}
+
+
+def _tune(tuner: Tuner, text: str) -> Answer:
+    """Store tuned options, or forget them."""
+    given = {name: value for name, _, value in (word.partition("=") for word in text.split())}
+    try:
+        if text == "default":
+            tuner.forget()
+            return {"tuned": {}}
+        if not given:
+            return {"error": f"expected {TUNE} default, or {TUNE} and NAME=NUMBER"}
+        return {"tuned": dict(tuner.set(given))}
+    except JarvisEarError as error:
+        return {"error": str(error), "status": error.exit_status}
+    except OSError as error:
+        return {"error": f"it cannot be stored: {error.strerror}", "status": 1}
 
 
 def _outcome(work: Callable[[], None]) -> Answer:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeAlias
 
 from jarvis_ear.audio.level import frame_levels
-from jarvis_ear.control.client import noted
+from jarvis_ear.control.report_text import noted, troubles
 from jarvis_ear.errors import RemoteProtocolError
 from jarvis_ear.units import Samples, milliseconds
 
@@ -176,7 +176,7 @@ def _is_change(change: object) -> bool:
 HEALTH_S: Final = 1.0
 """Seconds between two updates of counters and ages; people do not read them more often."""
 
-_ELSEWHERE: Final = ("state", "turns", "muted_by")
+_ELSEWHERE: Final = ("state", "turns", "muted_by", "muted_until")
 """Keys of the health report that have their own topic, which is updated sooner."""
 
 
@@ -202,6 +202,18 @@ class LevelSource(Protocol):
         """Samples that never arrived."""
 
 
+class MuteSource(Protocol):
+    """What the sampler reads of the mute. Any thread may read it."""
+
+    @property
+    def by(self) -> tuple[str, ...]:
+        """Who muted the ear; empty: it is not muted."""
+
+    @property
+    def until(self) -> str:
+        """Time of day at which it opens by itself; empty: it does not."""
+
+
 class FeedSampler:
     """Writes the state of the ear to the feed. Used by the thread "control"."""
 
@@ -211,13 +223,13 @@ class FeedSampler:
         ear: LevelSource,
         *,
         health: Callable[[], Mapping[str, Any]],
-        muted_by: Callable[[], tuple[str, ...]],
+        mute: MuteSource,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._feed = feed
         self._ear = ear
         self._health = health
-        self._muted_by = muted_by
+        self._mute = mute
         self._monotonic = monotonic
         self._health_at = float("-inf")
         self._seen_frames = ear.frames
@@ -225,7 +237,7 @@ class FeedSampler:
     def look(self) -> None:
         """Update the topics; called at every tick."""
         ear = self._ear
-        self._feed.put("mute", {"by": list(self._muted_by())})
+        self._feed.put("mute", {"by": list(self._mute.by), "until": self._mute.until})
         self._feed.put("gaps", {"lost_ms": milliseconds(Samples(ear.samples_lost))})
         self._feed.put(
             "sound",
@@ -241,6 +253,7 @@ class FeedSampler:
             report = self._health()
             fields = {name: value for name, value in report.items() if name not in _ELSEWHERE}
             fields["noted"] = noted(report)
+            fields["troubles"] = troubles(report)
             self._feed.put("health", fields)
 
     def _levels(self) -> list[float]:

@@ -134,7 +134,7 @@ def wire_facts(session: Session, token: str | None) -> WireFacts:
 
 
 async def _wire_facts(session: Session, token: str | None) -> WireFacts:
-    link, began = session.make_link(lambda: None, None), time.monotonic()
+    link, began = session.make_link(lambda: None), time.monotonic()
     try:
         await link.open(token)
         opened_s = time.monotonic() - began

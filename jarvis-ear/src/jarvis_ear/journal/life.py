@@ -86,7 +86,8 @@ MUTED: Final = Kind(
     "The microphone is closed: no program hears through the ear. It was muted by the owner "
     "(jarvis-ear mute), by the clock in the hours of `microphone.mute_between`, or by a member of "
     "the bus of `bus.url` that switched the module `audio` off. Neither a restart nor a new "
-    "microphone ends it.",
+    "microphone ends it. The clock, and a mute for a given time, end by themselves: see "
+    "MUTED_UNTIL.",
     (Remedy("to unmute", "jarvis-ear unmute"),),
 )
 

@@ -4,6 +4,7 @@ A wire is imported when its first link is made: an ear with one wire does not lo
 the library that only one of them needs.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -51,7 +52,7 @@ class Wire:
     """Whether speech without a turn has an end, so that it can be an announcement."""
     peer: Peer = BACKEND
     """The server."""
-    listen: "Callable[[BackendOptions], SatelliteSocket] | None" = None
+    listen: "Callable[[BackendOptions, Counter[str]], SatelliteSocket] | None" = None
     """Makes the socket on which the server connects to the ear; None: the ear connects."""
 
     @property
@@ -115,10 +116,10 @@ def _listens(
     raise LocalProtocolError("the server connects to the ear on this wire")
 
 
-def _satellite(config: BackendOptions) -> "SatelliteSocket":
+def _satellite(config: BackendOptions, counted: "Counter[str]") -> "SatelliteSocket":
     from jarvis_ear.link.wyoming import SatelliteSocket  # noqa: PLC0415 - for this wire only
 
-    return SatelliteSocket(config.wyoming, config.agent_id)
+    return SatelliteSocket(config.wyoming, config.agent_id, counted)
 
 
 WIRES: Final[Mapping[str, Wire]] = {

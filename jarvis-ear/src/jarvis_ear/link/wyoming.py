@@ -4,6 +4,7 @@ import asyncio
 import ipaddress
 import logging
 import socket
+from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -82,10 +83,10 @@ class SatelliteSocket:
     Network thread only. Every connection may ask what the ear is (``describe``); the one that sends
     ``run-satellite`` becomes the link. There is one at a time: a second one is refused while the
     first is alive. Bound: ``MAX_VISITORS`` connections besides the link; one more is dropped.
-    Refused connections are counted, and logged at growing intervals.
+    Refused connections are counted (``connections_refused``), and logged at growing intervals.
     """
 
-    def __init__(self, options: WyomingOptions, name: str) -> None:
+    def __init__(self, options: WyomingOptions, name: str, counted: "Counter[str]") -> None:
         self._options = options
         self._info = describe_ear(name, __version__)
         self._allowed = [ipaddress.ip_network(each) for each in options.allow] or _LOOPBACK
@@ -95,8 +96,7 @@ class SatelliteSocket:
         self._throttle = Throttle()
         self._link: SatelliteLink | None = None
         self._note = "Home Assistant has not connected"
-        self.refused = 0
-        """Connections that were refused or dropped before they became the link."""
+        self._counted = counted
 
     def make_link(self, timing: Timing, wake: Callable[[], None]) -> "SatelliteLink":
         """Make a link for the next connection."""
@@ -219,7 +219,7 @@ class SatelliteSocket:
         return True
 
     def _warn(self, visitor: Visitor, reason: str) -> None:
-        self.refused += 1
+        self._counted["connections_refused"] += 1
         is_allowed = self._throttle.allows(asyncio.get_running_loop().time())
         level = logging.WARNING if is_allowed else logging.DEBUG
         fields = kinds.WYOMING_REFUSED.fields(REASON=reason)

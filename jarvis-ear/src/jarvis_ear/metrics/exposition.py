@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from jarvis_ear.control.client import COUNTED
+from jarvis_ear.control.report_text import COUNTED
 from jarvis_ear.health.liveness import Beat
 from jarvis_ear.hearing.events import State
 from jarvis_ear.turn_trace.turn_counts import FIRST_SOUND, PARTS, HistogramCounts, Totals

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from jarvis_ear.audio.quality import ChannelQuality, Hum
-from jarvis_ear.control.client import CLIPPED_PERCENT
+from jarvis_ear.control.report_text import CLIPPED_PERCENT
 from jarvis_ear.units import Dbfs
 
 SPEECH_SNR_DB: Final = 9.0

@@ -47,6 +47,8 @@ def load(
         sources.read_shared_variables(schema, environ),
         sources.read_credentials(schema, environ),
     ]
+    if schema.written_file is not None:
+        layers.append(sources.read_file(schema, schema.written_file(environ), required=False))
     if isinstance(named_file, Path):
         layers.append(sources.read_file(schema, named_file, required=True))
     elif file := default_file or schema.user_file(environ) or schema.file:

@@ -218,6 +218,9 @@ class Schema(Generic[Tree]):
     """Flags of the everyday options, in the order of the help."""
     file: Path | None = None
     """The default configuration file; None: the program reads no file."""
+    written_file: Callable[[Mapping[str, str]], Path] | None = None
+    """Returns the file of options that the program itself writes, which overrides the other file,
+    for an environment; None: it writes none."""
     user_file: Callable[[Mapping[str, str]], Path | None] = lambda _environ: None
     """Returns the file of this user, by the environment, which is read instead; None: no such."""
     user_file_text: str = ""

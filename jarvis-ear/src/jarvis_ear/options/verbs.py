@@ -359,6 +359,14 @@ def check_report(warnings: Iterable[str]) -> str:
     return "".join([*(f"warning: {line}\n" for line in warnings), "the configuration is fine\n"])
 
 
+def terminal_width() -> int:
+    """Return the columns of the terminal at standard output; 0: there is none."""
+    try:
+        return os.get_terminal_size(sys.stdout.fileno()).columns
+    except (OSError, ValueError):  # a pipe, or a stream without a file
+        return 0
+
+
 def print_text(text: str) -> int:
     """Write to standard output; return the exit status."""
     try:

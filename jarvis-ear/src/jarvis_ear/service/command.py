@@ -20,7 +20,7 @@ from jarvis_ear.errors import (
     RemoteProtocolError,
     ServiceError,
 )
-from jarvis_ear.options.verbs import UsageError
+from jarvis_ear.options.verbs import UsageError, terminal_width
 from jarvis_ear.schema import load
 from jarvis_ear.service import credentials, plan
 from jarvis_ear.service.executor import Executor
@@ -249,7 +249,7 @@ def _wants_purge(layout: Layout) -> bool:
 
 def _status(layout: Layout) -> int:
     findings = _find(layout)
-    sys.stdout.write(screen(findings))
+    sys.stdout.write(screen(findings, terminal_width()))
     if findings.report is None:
         return NOT_RUNNING
     return 0 if findings.report["hearing"] else NOT_HEARING

@@ -1,11 +1,11 @@
 """Status: one screen with the state of the service, and what to do about a problem."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from jarvis_ear.control.report_text import TO_DO, Row, lay_out, mute_remedy, muted, rows
 from jarvis_ear.errors import ConfigError
-from jarvis_ear.mute import BUS, CLOCK, OWNER
 from jarvis_ear.service.probe import BACKEND, EAR, StoredCredentials
 
 PROPERTIES: Final = (
@@ -20,9 +20,6 @@ PROPERTIES: Final = (
     "UnitFileState",
 )
 """Unit properties that are read from the service manager."""
-
-TURNS: Final = 3
-"""Number of the last turns that are shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +45,14 @@ class Findings:
         return "--user " if self.is_user else ""
 
 
-def screen(findings: Findings) -> str:
-    """Format the screen."""
-    rows = [*_unit_rows(EAR, findings.ear), *_report_rows(findings.report)]
+def screen(findings: Findings, width: int = 0) -> str:
+    """Format the screen, in lines of ``width`` characters; 0: lines of any length."""
+    table = [*_unit_rows(EAR, findings.ear), *_report_rows(findings.report)]
     if findings.backend.get("LoadState") == "loaded":
-        rows += _unit_rows(BACKEND, findings.backend)
-    rows.append(("credentials", _credentials(findings)))
-    rows.append(("to do", advice(findings)))
-    return "".join(f"{name:<16}{value}\n" for name, value in rows)
+        table += _unit_rows(BACKEND, findings.backend)
+    table.append(("credentials", _credentials(findings)))
+    table.append(("to do", advice(findings)))
+    return lay_out(table, width)
 
 
 def _credentials(findings: Findings) -> str:
@@ -90,7 +87,7 @@ def _problems(findings: Findings) -> Iterator[str]:
         yield findings.refusal or f"it runs but does not answer: {log} 50"
         return
     if report.get("muted_by"):
-        yield _muted_advice(report["muted_by"])
+        yield f"it is {muted(report)}: {mute_remedy(report)}"
     if not report["hearing"]:
         if report.get("deaf_remedy"):
             yield f"it is deaf: {report['deaf_remedy']}"
@@ -101,17 +98,7 @@ def _problems(findings: Findings) -> Iterator[str]:
         yield f"it hears but cannot reach the backend: {log} 20"
 
 
-def _muted_advice(muted_by: Collection[str]) -> str:
-    if OWNER in muted_by:
-        return "it is muted by you: jarvis-ear unmute"
-    if BUS in muted_by:
-        return "it is muted by the event bus (bus.url): switch audio on there, or jarvis-ear unmute"
-    if set(muted_by) == {CLOCK}:
-        return "it is muted by the clock (microphone.mute_between): nothing, or jarvis-ear unmute"
-    return f"it is muted by the {', '.join(muted_by)}: jarvis-ear unmute"
-
-
-def _unit_rows(name: str, unit: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+def _unit_rows(name: str, unit: Mapping[str, str]) -> Iterator[Row]:
     if unit.get("LoadState") != "loaded":
         yield name, "not installed"
         return
@@ -127,18 +114,8 @@ def _unit_rows(name: str, unit: Mapping[str, str]) -> Iterator[tuple[str, str]]:
         yield "  at boot", f"no ({unit['UnitFileState']})"
 
 
-def _report_rows(report: Mapping[str, Any] | None) -> Iterator[tuple[str, str]]:
-    if report is None:
-        return
-    heard = "never" if report["heard_s_ago"] is None else f"{report['heard_s_ago']:.1f} s ago"
-    yield "  hears", f"{'yes' if report['hearing'] else 'no'}, last sound {heard}"
-    if report.get("muted_by"):
-        yield "  muted by", ", ".join(report["muted_by"])
-    if report.get("deaf_reason"):
-        yield "  deaf", report["deaf_reason"]
-    yield "  state", str(report["state"])
-    yield "  deaf today", f"{report['deaf_s_today']:.0f} s"
-    where = f", {report['backend_url']}" if report.get("backend_url") else ""
-    yield "  backend", ("connected" if report.get("connected") else "not connected") + where
-    for turn in list(report["turns"])[-TURNS:]:
-        yield "  turn", f"{turn['ended_s_ago']:.0f} s ago: {turn['story']}"
+def _report_rows(report: Mapping[str, Any] | None) -> Iterator[Row]:
+    """Yield the rows of `jarvis-ear status` without remedies: the last row has the first one."""
+    for name, text in rows(report) if report is not None else ():
+        if name != TO_DO:
+            yield f"  {name}" if name else "", text

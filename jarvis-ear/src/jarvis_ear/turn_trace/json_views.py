@@ -52,6 +52,7 @@ class ConsoleView:
         wake = {"word": name, "threshold": words[0].threshold}
         self._feed.put("about", {"agent": options.backend.agent_id, "version": __version__})
         self._feed.put("wake", wake)
+        self._feed.put("endpointing", {"hangover_ms": options.hearing.endpointing.hangover_ms})
         self._feed.put("quiet_hours", {"between": options.microphone.mute_between})
         self._feed.put("words", {"shown": options.console.transcripts})
 

@@ -1,9 +1,11 @@
 // The console of an ear: what its feed says, and the few orders it takes.
 
+import { Clips } from "./clips.js";
 import { $, clock, lasting, lock, make, showNoSound, spaced, write, writeState } from "./dom.js";
 import { Feed } from "./feed.js";
 import { makeSwitches } from "./modules.js";
 import { showTurns, unheard } from "./turns.js";
+import { Tuning } from "./tuning.js";
 import { Words } from "./words.js";
 
 const SAYS = {
@@ -12,7 +14,7 @@ const SAYS = {
 };
 
 /** What changes when the ear comes back or is configured anew: everything is drawn again. */
-const RARE = new Set(["ear", "about", "wake", "quiet_hours", "words"]);
+const RARE = new Set(["ear", "about", "wake", "endpointing", "quiet_hours", "words"]);
 
 /** Muted or deaf, it still speaks the reply that was under way. */
 const STOPPABLE = new Set(["listening", "capturing", "thinking", "speaking", "follow_up", "muted", "deaf"]);
@@ -32,6 +34,7 @@ class EarConsole {
     this.words = new Words($("words"), $("words-empty"));
     this.lostMs = null;
     this.turnsDue = false;
+    this.tuning = new Tuning(timeline, (word) => this.feed.order(word));
   }
 
   begin() {
@@ -56,6 +59,8 @@ class EarConsole {
     if (answer?.status === 429) return this.ask("Too many wrong tokens. Wait a minute, and try again.");
     sessionStorage.setItem("token", token);
     lock(false);
+    this.clips = new Clips(token);
+    this.clips.look();
     this.feed = new Feed(`${location.origin.replace("http", "ws")}/console/feed`, token, {
       changed: (topics, topic) => this.changed(topics, topic),
       lost: () => this.lost(token),
@@ -92,6 +97,8 @@ class EarConsole {
     showNoSound();
     pill("pill-ear", "ear away", "bad");
     $("pill-link").hidden = true;
+    $("tune-store").disabled = true;
+    $("troubles").replaceChildren();
     $("mute").disabled = $("stop").disabled = $("listen").disabled = true;
     this.timeline.enter("unknown");
   }
@@ -107,6 +114,7 @@ class EarConsole {
     if (topic === null || RARE.has(topic)) {
       $("banner").hidden = true;
       this.timeline.threshold = topics.wake?.threshold ?? null;
+      this.tuning.show(topics.wake?.threshold ?? null, topics.endpointing?.hangover_ms ?? null);
       write($("agent"), topics.about?.agent ?? "");
       $("mute").disabled = false;
       this.lostMs = topics.gaps?.lost_ms ?? null;
@@ -122,10 +130,14 @@ class EarConsole {
     if (topic === "state" || topic === "mute") this.showState(topics);
     else if (topic === "sound") this.hear(value, topics);
     else if (topic === "gaps") this.showGap(value);
-    else if (topic === "near_miss") this.timeline.mark(`near miss ${value.score}`, "near", AFTER_NEAR_MISS_MS);
+    else if (topic === "near_miss") {
+      this.timeline.mark(`near miss ${value.score}`, "near", AFTER_NEAR_MISS_MS);
+      this.clips.lookSoon();
+    }
     else if (topic === "link") showLink(value);
     else if (topic === "health") {
       showHealth(value);
+      showTroubles(value.troubles ?? []);
       showEar(topics);
       this.showSound(topics);
       if (topics.state?.name === "deaf") write($("why"), deafness(value, topics.state.why));
@@ -135,11 +147,11 @@ class EarConsole {
 
   showState(topics) {
     const { name, why } = topics.state;
-    const by = topics.mute?.by ?? [];
+    const { by = [], until = "" } = topics.mute ?? {};
     document.body.dataset.state = name;
     this.timeline.enter(name);
     writeState(SAYS[name] ?? spaced(name));
-    if (name === "muted") write($("why"), mutedBy(by, topics.quiet_hours?.between));
+    if (name === "muted") write($("why"), mutedBy(by, until, topics.quiet_hours?.between));
     else write($("why"), name === "deaf" ? deafness(topics.health, why) : why);
     const isMuted = by.length > 0;
     $("mute").setAttribute("aria-pressed", String(isMuted));
@@ -190,6 +202,7 @@ class EarConsole {
     if (turn && !this.marked?.has(turn.id) && turn.score !== null) {
       this.timeline.mark(`${topics.wake?.word ?? "wake word"} ${turn.score}`, "wake");
       (this.marked ??= new Set()).add(turn.id);
+      this.clips.lookSoon();
     }
     if (this.turnsDue) return;
     this.turnsDue = true;
@@ -205,12 +218,12 @@ class EarConsole {
     (this.marked ??= new Set()) && turns.forEach((turn) => this.marked.add(turn.id));
     showTurns($("turns"), turns);
     $("turns-empty").hidden = turns.length > 0;
-    this.words.show(turns.filter((turn) => turn.characters !== undefined || turn.partial).reverse().map((turn) => said(turn, topics.words?.shown)));
+    this.words.show(turns.filter((turn) => turn.characters !== undefined || turn.partial || turn.reply).reverse().map((turn) => said(turn, topics.words?.shown)));
   }
 }
 
 function absent(why) {
-  if (why === "it is not running") return "The ear is not running. This page comes back by itself when it is.";
+  if (why === "it is not running") return "The ear is not running. To do: systemctl start jarvis-ear, or jarvis-ear run. This page comes back by itself.";
   return `There is no ear to see: ${why}. This page comes back by itself.`;
 }
 
@@ -224,7 +237,7 @@ function said(turn, shown) {
   const hidden = `${turn.characters} characters understood. The words are hidden: console.transcripts = true shows them.`;
   return {
     id: turn.id,
-    said: turn.transcript ?? turn.partial ?? (shown ? "" : hidden),
+    said: turn.transcript ?? turn.partial ?? (shown || turn.characters === undefined ? "" : hidden),
     partial: turn.transcript === undefined && turn.partial !== undefined,
     reply: turn.reply ?? answered(turn),
     note: turn.outcome && turn.outcome !== "done" ? `${spaced(turn.outcome)}${turn.cause ? `: ${spaced(turn.cause)}` : ""}` : "",
@@ -253,11 +266,13 @@ function showEar(topics) {
   else pill("pill-ear", "ear", "good");
 }
 
-function mutedBy(by, between) {
-  const until = between ? between.split("-")[1] : "";
+/** Who closed the microphone; `until` is when it opens by itself, if it does. */
+function mutedBy(by, until, between) {
+  const morning = between ? `, until ${between.split("-")[1]}` : "";
+  const own = until ? `, until ${until}` : by.length === 1 ? ", until you unmute" : "";
   const words = by.map((who) => {
-    if (who === "owner") return "by you, until you unmute";
-    if (who === "clock") return until ? `by the clock, until ${until}` : "by the clock";
+    if (who === "owner") return `by you${own}`;
+    if (who === "clock") return `by the clock${morning}`;
     return `by the ${who}, until it lets go`;
   });
   return `The microphone is closed ${words.join(", and ")}.`;
@@ -308,6 +323,13 @@ function showHealth(report) {
   const noted = (report.noted ?? []).map(([name, count]) => fact(name, String(count)));
   $("health").replaceChildren(...rows, ...noted);
   $("health-empty").hidden = true;
+}
+
+/** What is wrong and what to do, in words of the ear; a list without changes is not drawn again. */
+function showTroubles(troubles) {
+  const words = troubles.map(([what, remedy]) => `${what}. To do: ${remedy}`);
+  if ([...$("troubles").children].map((one) => one.textContent).join() === words.join()) return;
+  $("troubles").replaceChildren(...words.map((text) => make("li", {}, text)));
 }
 
 function fact(name, value, isBad = false) {

@@ -16,6 +16,7 @@ export class Timeline {
     this.marks = []; // {at, text, kind}
     this.states = [{ at: -Infinity, name: "unknown" }];
     this.threshold = null;
+    this.candidate = null; // a threshold that somebody tries
     this.calm = matchMedia("(prefers-reduced-motion: reduce)");
     this.drawn = 0;
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.restyle());
@@ -155,16 +156,9 @@ export class Timeline {
   drawScore(pen, x, width, floor) {
     if (this.threshold === null) return;
     const y = (score) => floor - 3 - score * (floor - 16);
+    this.drawLimit(pen, y(this.threshold), width, "--score");
+    if (this.candidate !== null) this.drawLimit(pen, y(this.candidate), width, "--listening");
     pen.strokeStyle = this.colour("--score");
-    pen.setLineDash([4, 4]);
-    pen.lineWidth = 1;
-    pen.globalAlpha = 0.75;
-    pen.beginPath();
-    pen.moveTo(0, y(this.threshold));
-    pen.lineTo(width, y(this.threshold));
-    pen.stroke();
-    pen.setLineDash([]);
-    pen.globalAlpha = 1;
     pen.lineWidth = 2;
     pen.lineJoin = "round";
     pen.beginPath();
@@ -176,6 +170,20 @@ export class Timeline {
     }
     pen.stroke();
     this.label(pen, `wakes at ${this.threshold}`, 6, y(this.threshold) - 6, "--score");
+    if (this.candidate !== null) this.label(pen, `would wake at ${this.candidate}`, 96, y(this.candidate) - 6, "--listening");
+  }
+
+  drawLimit(pen, y, width, colour) {
+    pen.strokeStyle = this.colour(colour);
+    pen.setLineDash([4, 4]);
+    pen.lineWidth = 1;
+    pen.globalAlpha = 0.75;
+    pen.beginPath();
+    pen.moveTo(0, y);
+    pen.lineTo(width, y);
+    pen.stroke();
+    pen.setLineDash([]);
+    pen.globalAlpha = 1;
   }
 
   /** Labels stand in two rows, and none over another: they are written from the newest back. */

@@ -1,0 +1,1 @@
+"""`jarvis-ear monitor`: a running ear in a terminal."""
