@@ -19,14 +19,19 @@ ALL_TESTS := -n auto --maxprocesses 4 --dist worksteal --cov --cov-report=term-m
 # The environment is up to date as long as the files that determine its content are unchanged.
 LOCKS := $(shell { pwd -P; cat requirements*.txt pyproject.toml tools/setup.sh tests/node/package-lock.json; } | sha256sum | cut -c -16)
 READY_TO_RUN  := .venv/.ready-run-$(LOCKS)
+READY_TO_HEAR := .venv/.ready-neural-$(LOCKS)
 READY_TO_TEST := .venv/.ready-test-$(LOCKS)
 
 .PHONY: check run install uninstall deb dist test long lint types docs pictures golden bench bench-guard wake-head chaos killpoints faults unplug soak lock setup clean help
 
 check: lint types test           ## run lint, types and test
 
-run: $(READY_TO_RUN)             ## run ear and backend: say "Hey Jarvis, what time is it" (ARGS="--device usb")
-	@JARVIS_EAR_WITH_BACKEND=true JARVIS_EAR_LOG__TRANSCRIPTS=true JARVIS_EAR_CONSOLE__TRANSCRIPTS=true \
+# VOICE=neural: whisper understands and Piper speaks. Their models are fetched once, if the person agrees.
+NEURAL := JARVIS_BACKEND_STT__ENGINE=faster-whisper JARVIS_BACKEND_TTS__ENGINE=piper
+
+run: $(if $(filter neural,$(VOICE)),$(READY_TO_HEAR),$(READY_TO_RUN))  ## run ear and backend: say "Hey Jarvis, what time is it" (VOICE=neural, ARGS="--device usb")
+	$(if $(filter neural,$(VOICE)),@for model in tiny.en joe; do .venv/bin/jarvis-backend models fetch $$model || exit 1; done)
+	@$(if $(filter neural,$(VOICE)),$(NEURAL)) JARVIS_EAR_WITH_BACKEND=true JARVIS_EAR_LOG__TRANSCRIPTS=true JARVIS_EAR_CONSOLE__TRANSCRIPTS=true \
 		JARVIS_EAR_MICROPHONE__FALLBACK=$(RECORDING) .venv/bin/jarvis-ear run $(ARGS)
 
 install: $(READY_TO_RUN)         ## install the system service, as root (ARGS=--with-backend, DESTDIR=), or without root ARGS=--user
@@ -64,6 +69,7 @@ docs: $(READY_TO_TEST)           ## write the generated pages of docs/
 	@$(PYTHON) tools/delivery_states.py docs/delivery.md > docs/.new && mv docs/.new docs/delivery.md
 	@.venv/bin/jarvis-ear config --reference > docs/.new && mv docs/.new docs/configuration.md
 	@$(PYTHON) tools/journal_page.py docs/journal.md > docs/.new && mv docs/.new docs/journal.md
+	@$(PYTHON) tools/backend_page.py docs/backend.md > docs/.new && mv docs/.new docs/backend.md
 	@$(PYTHON) tools/metrics_page.py docs/metrics.md > docs/.new && mv docs/.new docs/metrics.md
 	@$(PYTHON) tools/import_diagram.py docs/architecture.md > docs/.new && mv docs/.new docs/architecture.md
 	@$(PYTHON) tools/code_index.py docs/glossary.md > docs/.new && mv docs/.new docs/glossary.md
@@ -113,6 +119,9 @@ help:                            ## list the targets
 
 $(READY_TO_RUN):
 	@tools/setup.sh run $(LOCKS)
+
+$(READY_TO_HEAR):
+	@tools/setup.sh neural $(LOCKS)
 
 $(READY_TO_TEST):
 	@tools/setup.sh test $(LOCKS)

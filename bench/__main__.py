@@ -18,6 +18,7 @@ from bench.det import det
 from bench.echo import echo
 from bench.echo_cards import echo_cards
 from bench.endings import endings, pauses
+from bench.engines import engines
 from bench.hesitations import hesitations, twice
 from bench.latency import latency
 from bench.loopback import loopback
@@ -60,6 +61,7 @@ MEASUREMENTS: Final[dict[str, Measurement]] = {
     "bus": bus,
     "loopback": loopback,
     "speaker": speaker,
+    "engines": engines,
 }
 
 

@@ -54,6 +54,8 @@ class Scale:
     """Number of frames in the loopback measurement."""
     reply_s: float
     """Seconds of the reply in which underruns are counted."""
+    sentences: int
+    """Sentences for the engines of the backend, of 36."""
 
 
 FULL: Final = Scale(
@@ -79,6 +81,7 @@ FULL: Final = Scale(
     bus_s=20,
     round_trips=1500,
     reply_s=30,
+    sentences=36,
 )
 """Under a quarter of an hour on two cores."""
 
@@ -105,6 +108,7 @@ QUICK: Final = Scale(
     bus_s=5,
     round_trips=250,
     reply_s=5,
+    sentences=6,
 )
 """About a minute: shows whether something broke, not how good it is."""
 
@@ -131,5 +135,6 @@ SMOKE: Final = Scale(
     bus_s=1,
     round_trips=20,
     reply_s=0.5,
+    sentences=1,
 )
 """A few seconds, for the test that runs every measurement once."""

@@ -1,15 +1,16 @@
 #!/usr/bin/env bash
-# Make a fresh machine ready: `tools/setup.sh run|test FINGERPRINT`. The Makefile calls it when
+# Make a fresh machine ready: `tools/setup.sh run|neural|test FINGERPRINT`. The Makefile calls it when
 # no stamp of the present lock files exists; by hand nobody needs it.
 #
 # Three steps: system libraries (apt, if something is missing and we may), a virtual environment,
-# the packages of the lock files. Nothing is fetched later, models included.
+# the packages of the lock files. Nothing is fetched later, models included; those of whisper and
+# Piper (the goal neural) are fetched by `jarvis-backend models fetch`, which asks.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-goal=${1:?run or test}
+goal=${1:?run, neural or test}
 fingerprint=${2:?fingerprint of the lock files}
-case $goal in run | test) ;; *) echo "setup: '$goal' is neither run nor test" >&2 && exit 64 ;; esac
+case $goal in run | neural | test) ;; *) echo "setup: '$goal' is neither run nor neural nor test" >&2 && exit 64 ;; esac
 
 say() { printf 'setup: %s\n' "$*" >&2; }
 have() { command -v "$1" >/dev/null 2>&1 || [ -x "/usr/sbin/$1" ]; }
@@ -20,7 +21,7 @@ library_of_alsa() { [ -n "$(find /usr/lib -name "libasound_module_pcm_$1.so" -pr
 # as there wherever it came from.
 missing_packages() {
     library libportaudio.so.2 || echo "libportaudio2 microphone and speaker"
-    if [ "$goal" = run ]; then
+    if [ "$goal" != test ]; then
         have flite || have espeak-ng || echo "flite a better voice for the reference backend"
         return 0
     fi
@@ -118,7 +119,8 @@ pip_install() {
 
 packages() {
     local locks=(-r requirements.txt -r requirements-backend.txt)
-    [ "$goal" = run ] || locks+=(-r requirements-neural.txt -r requirements-dev.txt)
+    [ "$goal" = run ] || locks+=(-r requirements-neural.txt)
+    [ "$goal" != test ] || locks+=(-r requirements-dev.txt)
     say "installing the packages of ${locks[*]//-r/} into .venv"
     pip_install --no-deps --require-hashes "${locks[@]}"
     pip_install --no-deps --no-build-isolation --no-index --editable .
@@ -144,6 +146,8 @@ virtual_environment
 packages
 journal_library
 node_client
-rm -f .venv/.ready-*
-[ "$goal" = run ] || : >".venv/.ready-test-$fingerprint"
+# A stamp for each goal that is reached: what test needs holds what neural needs, and that what run needs.
+find .venv -maxdepth 1 -name '.ready-*' ! -name "*-$fingerprint" -delete
+[ "$goal" != test ] || : >".venv/.ready-test-$fingerprint"
+[ "$goal" = run ] || : >".venv/.ready-neural-$fingerprint"
 : >".venv/.ready-run-$fingerprint"

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from fakes.engines import ScriptedBrain, ScriptedEar, ScriptedVoice, scripted, spoken
+from jarvis_backend.brain import Question
 from jarvis_backend.config import Limits
 from jarvis_backend.conversation import (
+    UNFINISHED,
     AnswerText,
     BrainAsked,
     Conversation,
@@ -108,6 +110,88 @@ async def test_a_turn_ends_with_the_count_of_its_sentences(beep, engines, option
     assert (await replies(scripted(**engines), beep, **options))[-1] == done
 
 
+class SlowBrain(ScriptedBrain):
+    """Yields its pieces one by one, each when it may, and fails in the end if it shall."""
+
+    def __init__(self, *pieces, error=""):
+        super().__init__(error=error)
+        self.pieces = pieces
+        self.may_go_on = asyncio.Event()
+
+    async def answer(self, question):
+        self.asked.append(question)
+        for number, piece in enumerate(self.pieces):
+            if number:
+                await self.may_go_on.wait()
+            yield piece
+        if self.error:
+            raise EngineError(self.error)
+
+
+async def test_the_first_sentence_is_sent_before_the_answer_is_complete(beep, until):
+    brain = SlowBrain("Dr. Who. It is no", "on. And la", "ter. ")
+    messages = []
+
+    async def send(message):
+        messages.append(message)
+
+    talk = conversation(scripted(brain=brain))
+    reply = asyncio.create_task(talk.reply(beep, send, room="kitchen"))
+    await until(lambda: sentence(0, "Dr. Who.") in messages)
+    assert messages[-1] == sentence(0, "Dr. Who.")
+    assert brain.asked == [Question("what time is it", "kitchen")]
+    brain.may_go_on.set()
+    await reply
+    assert set(map(type, messages[3:-1])) == {Spoken, AnswerText}
+    assert AnswerText("Dr. Who. It is noon. And later. ") in messages
+    assert indexes(messages) == [0, 1, 2]
+    assert messages[-1] == TurnDone(3, unspoken="")
+
+
+async def test_an_answer_that_breaks_off_is_spoken_so_far_and_says_so(beep):
+    brain = SlowBrain("One. Tw", error="the line is cut")
+    brain.may_go_on.set()
+    messages = await replies(scripted(brain=brain), beep, in_order=True)
+    assert AnswerText(f"One. Tw\n{UNFINISHED}") in messages
+    assert messages[-2:] == [sentence(2, UNFINISHED), TurnDone(3, unspoken="")]
+    brain.pieces = ("Tw",)
+    assert str(await failure(scripted(brain=brain), beep)) == "the line is cut"
+
+
+async def test_an_announcement_goes_to_a_free_room_and_never_into_a_reply(beep, until):
+    brain = SlowBrain("One.", " Two.")
+    talk = conversation(scripted(brain=brain))
+    kitchen, study = [], []
+
+    def into(messages):
+        async def send(message):
+            messages.append(message)
+
+        return send
+
+    to_kitchen, to_study = into(kitchen), into(study)
+    assert not talk.can_speak("")
+    talk.open_room("kitchen", to_kitchen)
+    talk.open_room("study", to_study, lambda: bool(study))
+    reply = asyncio.create_task(talk.reply(beep, to_kitchen, room="kitchen"))
+    await until(lambda: brain.asked)
+    assert not talk.can_speak("kitchen")
+    assert talk.can_speak("")  # the study
+    await talk.announce("", "Dinner. Now!")
+    assert study == [sentence(0, "Dinner."), sentence(1, "Now!"), TurnDone(2, unspoken="")]
+    assert not talk.can_speak("study")
+    brain.may_go_on.set()
+    await reply
+    assert talk.can_speak("kitchen")
+    kitchen.clear()
+    await talk.announce("kitchen", "Dinner.")
+    assert kitchen == [sentence(0, "Dinner."), TurnDone(1, unspoken="")]
+    talk.close_rooms(to_kitchen)
+    await talk.announce("kitchen", "Dinner.")
+    assert not talk.can_speak("kitchen")
+    assert len(kitchen) == 2
+
+
 async def test_without_a_voice_the_reply_stays_text(beep):
     messages = await replies(scripted(tts=MissingEngine("install one")), beep)
     assert messages[2:] == [
@@ -155,10 +239,15 @@ async def break_down(*_):
     raise RecursionError("deeper than expected")
 
 
+async def collapse(*_):
+    raise RecursionError("deeper than expected")
+    yield
+
+
 def broken(part, method):
     """Engines of which one fails in a way that no engine should."""
     engines = scripted()
-    setattr(getattr(engines, part), method, break_down)
+    setattr(getattr(engines, part), method, collapse if part == "brain" else break_down)
     return engines
 
 

@@ -7,6 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from jarvis_backend.brain import Question
 from jarvis_backend.config import BackendConfigError, BrainOptions, load
 from jarvis_backend.errors import EngineError
 from jarvis_backend.home_assistant import MAX_ROOMS, PATH, HomeAssistantBrain
@@ -54,7 +55,10 @@ def ask(home, *questions, **options):
     async def scene():
         brain = HomeAssistantBrain(BrainOptions(url=home.url, api_key="secret", **options))
         try:
-            return [await brain.ask(*question) for question in questions]
+            return [
+                "".join([piece async for piece in brain.answer(Question(*question))])
+                for question in questions
+            ]
         finally:
             await brain.aclose()
 

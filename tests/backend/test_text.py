@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from jarvis_backend.text import (
     SENTENCE_CHARS,
+    SentenceSplitter,
     lenient_base64,
     one_line,
     sentences,
@@ -54,6 +55,13 @@ def test_no_letter_is_lost_and_no_sentence_is_long(reply):
     pieces = sentences(reply, max_chars=4000)
     assert "".join(filter(str.isalnum, "".join(pieces))) == "".join(filter(str.isalnum, reply))
     assert all(0 < len(piece) <= SENTENCE_CHARS for piece in pieces)
+
+
+@given(st.lists(st.sampled_from(["One. ", "Dr. ", "two", "! ", "\n", "```", " (x.) ", "3.5", "?"])))
+def test_a_reply_in_pieces_has_the_same_sentences(pieces):
+    splitter = SentenceSplitter(4000)
+    found = [sentence for piece in pieces for sentence in splitter.feed(piece)]
+    assert (*found, *splitter.flush()) == sentences("".join(pieces), max_chars=4000)
 
 
 @pytest.mark.parametrize(

@@ -25,8 +25,8 @@ class Judge(ScriptedEar):
 
 
 class Parrot(ScriptedBrain):
-    async def answer(self, text):
-        return text
+    async def answer(self, question):
+        yield question.text
 
 
 class Scale(ScriptedVoice):

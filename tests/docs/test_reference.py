@@ -33,6 +33,7 @@ def written(tool: str, *arguments: str | Path) -> str:
         ("import_diagram.py", "docs/architecture.md"),
         ("code_index.py", "docs/glossary.md"),
         ("delivery_states.py", "docs/delivery.md"),
+        ("backend_page.py", "docs/backend.md"),
         ("metrics_page.py", "docs/metrics.md"),
         ("licences.py", "LICENSES.md"),
         ("man_page.py", "man/jarvis-ear.1"),

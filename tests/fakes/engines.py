@@ -1,15 +1,16 @@
 """Engines that do what the test wrote down, and remember what they were asked."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from jarvis_backend.brain import Brain
+from jarvis_backend.brain import Brain, Question
 from jarvis_backend.conversation import Engines
 from jarvis_backend.engines.engine import LiveTranscription, Speech, SpeechToText, TextToSpeech
 from jarvis_backend.errors import EngineError
+from jarvis_backend.household.timers import Announcer
 from jarvis_ear.audio.wav import pcm_to_wav
 
 
@@ -68,11 +69,14 @@ class ScriptedBrain:
         self.asked: list[str] = []
         self.closed = False
 
-    async def answer(self, text: str) -> str:
-        self.asked.append(text)
+    def start(self, announcer: Announcer) -> None:
+        """Nothing to tell."""
+
+    async def answer(self, question: Question) -> AsyncGenerator[str, None]:
+        self.asked.append(question.text)
         if self.error:
             raise EngineError(self.error)
-        return self.replies[min(len(self.asked), len(self.replies)) - 1]
+        yield self.replies[min(len(self.asked), len(self.replies)) - 1]
 
     async def aclose(self) -> None:
         self.closed = True
@@ -100,6 +104,9 @@ class ScriptedVoice:
         self.most_at_once = 0
         self._at_once = 0
         self._ready: dict[str, asyncio.Event] = {}
+
+    async def prepare(self) -> None:
+        """Nothing to load."""
 
     async def speak(self, sentence: str) -> Speech:
         self.asked.append(sentence)

@@ -22,6 +22,9 @@ FORBIDDEN = {
     "something postponed": r"\b(?:" + "TO" + "DO|FIX" + "ME)" + r"\b",
 }
 
+ALLOWED = {"a place that packages come from": {"jarvis-ear/src/jarvis_backend/fetch.py"}}
+"""Files that must say it: the owner of a machine reads there what a model is fetched from."""
+
 
 def tracked_files() -> list[Path]:
     """Every text file that git tracks or would add."""
@@ -43,7 +46,8 @@ def lines_with(pattern: str) -> list[str]:
 
 @pytest.mark.parametrize("what", FORBIDDEN)
 def test_no_file_holds(what):
-    assert lines_with(FORBIDDEN[what]) == []
+    found = lines_with(FORBIDDEN[what])
+    assert [line for line in found if line.partition(":")[0] not in ALLOWED.get(what, ())] == []
 
 
 def test_the_patterns_and_the_files_are_there():

@@ -13,11 +13,12 @@ from fakes.program import run
 
 ROOT = Path(__file__).parents[2]
 
-SETUP = """#!/bin/sh
+SETUP = r"""#!/bin/sh
 echo "setup $1"
 mkdir -p .venv/bin
 printf '%s' "$EAR" > .venv/bin/jarvis-ear
-chmod +x .venv/bin/jarvis-ear
+printf '#!/bin/sh\necho "backend $*"; exit ${FETCHED:-0}\n' > .venv/bin/jarvis-backend
+chmod +x .venv/bin/jarvis-*
 : > ".venv/.ready-$1-$2"
 """
 
@@ -90,6 +91,20 @@ def test_a_new_changed_or_moved_checkout_is_set_up_once_and_run(checkout, tmp_pa
     assert make(checkout, "run").stdout.startswith("setup run\n")
     moved = checkout.rename(tmp_path_factory.mktemp("elsewhere") / "moved")
     assert make(moved, "run").stdout.startswith("setup run\n")
+
+
+def test_neural_voices_are_set_up_and_their_models_asked_for_before_anything_runs(checkout):
+    said = make(
+        checkout, "run", "VOICE=neural", ear="#!/bin/sh\nenv | grep ^JARVIS_BACKEND | sort"
+    ).stdout
+    assert said == (
+        "setup neural\nbackend models fetch tiny.en\nbackend models fetch joe\n"
+        "JARVIS_BACKEND_STT__ENGINE=faster-whisper\nJARVIS_BACKEND_TTS__ENGINE=piper\n"
+    )
+    words = {**environment(), "FETCHED": "1"}
+    refused = run(["make", "run", "VOICE=neural"], check=False, env=words, cwd=checkout)
+    assert refused.returncode != 0
+    assert refused.stdout == "backend models fetch tiny.en\n"
 
 
 def test_arguments_do_not_reach_a_make_that_the_program_starts(checkout):

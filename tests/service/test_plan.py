@@ -328,7 +328,8 @@ def test_the_service_of_a_user_goes_without_a_trace_of_the_system():
     gone = removed(steps)
     home = "/ann/.local"
     assert {f"{home}/share/jarvis-ear", f"{home}/bin/jarvis-ear", "/cfg/jarvis-ear"} <= gone
-    assert {f"{home}/state/jarvis-ear", "/run/7/jarvis-ear"} <= gone
+    assert {f"{home}/state/jarvis-ear", f"{home}/state/jarvis-backend"} <= gone
+    assert "/run/7/jarvis-ear" in gone
     assert all(path.startswith(("/ann/", "/cfg/", "/run/7/")) for path in gone)
 
 

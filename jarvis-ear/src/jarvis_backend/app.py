@@ -82,6 +82,7 @@ def create_app(
         warm_up = asyncio.create_task(_prepare(engines))
         await queue.start()
         await agents.start()
+        engines.brain.start(conversation)
         try:
             yield
         finally:
@@ -189,10 +190,11 @@ def _socketio_server(
 
 async def _prepare(engines: Engines) -> None:
     """Load models while the first satellite connects; each turn reports a failure again."""
-    try:
-        await engines.stt.prepare()
-    except EngineError as error:
-        _LOG.warning("%s is not ready: %s", engines.stt.name, error)
+    for engine in (engines.stt, engines.tts):
+        try:
+            await engine.prepare()
+        except EngineError as error:
+            _LOG.warning("%s is not ready: %s", engine.name, error)
 
 
 def _version() -> str:

@@ -83,14 +83,22 @@ class BackendSection(BaseModel):
 class SpeechToTextOptions(BackendSection):
     """Speech recognition."""
 
-    engine: Literal["pocketsphinx", "faster-whisper", "openai", "wyoming", "none"] = "pocketsphinx"
+    engine: Literal["pocketsphinx", "faster-whisper", "vosk", "openai", "wyoming", "none"] = (
+        "pocketsphinx"
+    )
     """The recogniser. `openai`: any server that offers `/v1/audio/transcriptions`. `wyoming`: a
     speech service of Home Assistant."""
     url: str = ""
     """Address of that server, for example `http://127.0.0.1:8000`; for `wyoming`
     `tcp://127.0.0.1:10300`."""
     model: str = ""
-    """Name of the model, or its folder. Empty: the default of the engine."""
+    """Name of the model; for `faster-whisper` one of `jarvis-backend models list` (empty:
+    `tiny.en`), for `vosk` a name below the folder of the models, for both the path of a folder."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where `faster-whisper` computes: `auto` takes a GPU if CUDA finds one. With 8-bit integers on
+    a CPU, with 16-bit floats on a GPU."""
+    threads: int = Field(default=4, ge=1, le=64)
+    """Maximum number of CPU threads of `faster-whisper`; no more than this program may use CPUs."""
     language: str = "en"
     """Language of the speaker, if the engine has several."""
     api_key: ApiKey = SecretStr("")
@@ -104,15 +112,17 @@ class SpeechToTextOptions(BackendSection):
     waiting: int = Field(default=64, ge=0, le=10_000)
     """Maximum number of utterances that wait for one of these processes; more are refused."""
     listeners: int = Field(default=4, ge=0, le=64)
-    """Number of utterances that `pocketsphinx` decodes while they are spoken; 90 MB each."""
+    """Number of utterances that `pocketsphinx` (90 MB each) or `vosk` decodes while they are
+    spoken."""
 
 
 class BrainOptions(BackendSection):
     """Generation of answers."""
 
     engine: Literal["builtin", "openai", "home-assistant"] = "builtin"
-    """`builtin` knows the time and the date. `openai`: any server of `/v1/chat/completions`.
-    `home-assistant`: Assist of Home Assistant, which can also switch things."""
+    """`builtin` knows the time, timers, arithmetic and units. `openai`: any server of
+    `/v1/chat/completions`. `home-assistant`: Assist of Home Assistant, which can also switch
+    things."""
     url: str = ""
     """Address of that server, for example `http://127.0.0.1:11434`; of Home Assistant
     `http://homeassistant.local:8123`."""
@@ -126,8 +136,14 @@ class BrainOptions(BackendSection):
     """Key for the server at `url`; of Home Assistant a long-lived access token."""
     api_key_file: Path | None = None
     """A file that holds this key, readable by its owner only."""
+    local_first: bool = True
+    """Answer what `builtin` knows without the server: time, timers, arithmetic, "stop"."""
+    history: int = Field(default=6, ge=0, le=100)
+    """Exchanges of a room that `openai` is told with the next question."""
+    history_s: float = Field(default=600.0, ge=0, le=86_400)
+    """Seconds after the last exchange of a room in which its history counts."""
     timeout_s: float = Field(default=60.0, ge=1, le=600)
-    """Time-out of one answer."""
+    """Time-out of one answer, with the tools that it calls."""
 
 
 class TextToSpeechOptions(BackendSection):
@@ -141,7 +157,8 @@ class TextToSpeechOptions(BackendSection):
     """Address of a server that offers `/v1/audio/speech`, for the engine `openai`; for `wyoming`
     that of a speech service of Home Assistant, `tcp://127.0.0.1:10200`."""
     model: str = ""
-    """Name of its model; for `piper` the path of the voice (`.onnx`)."""
+    """Name of its model; for `piper` one of `jarvis-backend models list` (empty: `joe`), or the
+    path of a voice (`.onnx`)."""
     voice: str = ""
     """Name of the voice. Empty: the default of the engine."""
     api_key: ApiKey = SecretStr("")
@@ -232,6 +249,9 @@ class BackendConfig(BackendSection):
     `unix:///run/redis/redis.sock`; `rediss://` on a network. Empty: none."""
     queue_password: SecretStr | None = None
     """Password of that server. Never a part of its address."""
+    state_dir: str = ""
+    """Folder for models and timers. Empty: that of the service manager (`STATE_DIRECTORY`), else
+    `$XDG_STATE_HOME/jarvis-backend`, else `~/.local/state/jarvis-backend`."""
     console: bool = False
     """Serve a page at `/console` that shows the backend and lets people talk to it."""
     companion: bool = False
@@ -331,7 +351,7 @@ SCHEMA: Final = Schema(
         "jarvis-tts-api-key": "tts.api_key",
     },
     secret_files={"brain.api_key": "brain.api_key_file"},
-    file_names=("stt.model", "tts.model"),
+    file_names=("stt.model", "tts.model", "state_dir"),
     placeholders={},
     mistakes=_mistakes,
 )

@@ -5,7 +5,8 @@ Nothing here depends on a wire: each endpoint encodes these messages for its own
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterator
+from collections import Counter
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable, Iterator
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from typing import Final, TypeAlias
@@ -13,11 +14,11 @@ from typing import Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from jarvis_backend.brain import Brain
+from jarvis_backend.brain import Brain, Question
 from jarvis_backend.config import Limits
 from jarvis_backend.engines.engine import Speech, SpeechToText, TextToSpeech
 from jarvis_backend.errors import EngineError, EngineMissing, UtteranceError
-from jarvis_backend.text import one_line, sentences, without_wake_phrase
+from jarvis_backend.text import SentenceSplitter, one_line, without_wake_phrase
 from jarvis_ear.audio.resample import resample
 from jarvis_ear.audio.wav import WavError, decode_wav
 from jarvis_ear.units import SAMPLE_RATE, seconds
@@ -102,27 +103,90 @@ class Engines:
         await self.tts.aclose()
 
 
+@dataclass(frozen=True, slots=True)
+class _Room:
+    """A connection that can be spoken to."""
+
+    send: SendReply
+    is_busy: Callable[[], bool]
+    speaking: asyncio.Lock
+    """Held by an announcement: a reply that begins meanwhile waits, so that they do not mix."""
+
+
+UNFINISHED: Final = "I cannot finish this answer."
+"""Sentence at the end of an answer whose rest did not arrive."""
+
+
 class Conversation:
-    """Answers utterances, several at a time if asked to. Lives on the loop and never blocks it."""
+    """Answers utterances, several at a time if asked to. Lives on the loop and never blocks it.
+
+    It also speaks unasked, in rooms that are connected and where nobody is being answered.
+    """
 
     def __init__(self, engines: Engines, limits: Limits, *, log_transcripts: bool) -> None:
         self._engines = engines
         self._limits = limits
         self._log_transcripts = log_transcripts
+        self._rooms: dict[str, _Room] = {}
+        self._turns: Counter[str] = Counter()
 
-    async def reply(self, utterance: bytes, send: SendReply, *, in_order: bool = False) -> None:
+    def open_room(
+        self, room: str, send: SendReply, is_busy: Callable[[], bool] = lambda: False
+    ) -> None:
+        """Note that ``room`` can be spoken to by ``send``, unless ``is_busy``."""
+        known = self._rooms.get(room)
+        if known is None or known.send != send:
+            self._rooms[room] = _Room(send, is_busy, asyncio.Lock())
+
+    def close_rooms(self, send: SendReply) -> None:
+        """Note that a connection has ended; another one may have taken one of its rooms."""
+        self._rooms = {name: room for name, room in self._rooms.items() if room.send != send}
+
+    def can_speak(self, room: str) -> bool:
+        """Return whether ``room`` is connected and nobody talks to it; empty: any room."""
+        return self._room(room) is not None
+
+    async def announce(self, room: str, text: str) -> None:
+        """Speak ``text`` in ``room``; empty: in any room. Not at all if it cannot be."""
+        found = self._room(room)
+        if found is None:
+            return
+        speech = _Speech(self._engines.tts, self._limits)
+        try:
+            speech.add(text)
+            speech.finish()
+            async with found.speaking:
+                await speech.send_all(found.send, in_order=True)
+                await found.send(speech.done())
+        finally:
+            await speech.aclose()
+
+    def _room(self, name: str) -> _Room | None:
+        for each in [name] if name else self._rooms:
+            room = self._rooms.get(each)
+            if room is not None and not self._turns[each] and not room.is_busy():
+                return room
+        return None
+
+    async def reply(
+        self, utterance: bytes, send: SendReply, *, in_order: bool = False, room: str = ""
+    ) -> None:
         """Answer ``utterance`` (a WAV file of any rate) by awaiting ``send`` for each message.
 
         Sentences are sent as soon as they are ready, or ``in_order``; one that cannot be
-        synthesised is skipped. Cancelling the task stops the engines.
+        synthesised is skipped. ``room`` is where it was spoken. Cancelling the task stops the
+        engines.
         """
+        self._turns[room] += 1
         try:
-            await self._reply(utterance, send, in_order=in_order)
+            await self._reply(utterance, send, in_order=in_order, room=room)
         except (UtteranceError, EngineError) as error:
             _LOG.warning("turn failed: %s", one_line(str(error)))
             await send(ReplyFailed(error))
+        finally:
+            self._turns -= Counter([room])
 
-    async def _reply(self, utterance: bytes, send: SendReply, *, in_order: bool) -> None:
+    async def _reply(self, utterance: bytes, send: SendReply, *, in_order: bool, room: str) -> None:
         if not utterance:
             raise UtteranceError("No audio received")
         pcm = await asyncio.to_thread(_decode, utterance, self._limits.utterance_s)
@@ -136,11 +200,36 @@ class Conversation:
             raise UtteranceError("Could not understand audio")
         await send(TranscriptReady(text))
         await send(BrainAsked(brain.provider))
-        with _as_engine_error("brain", brain.provider):
-            answer = await brain.answer(text)
-        self._log("answer: %s", answer)
-        await send(AnswerText(answer[:TEXT_LETTERS]))
-        await send(await self._speak(answer, send, in_order=in_order))
+        if (known := self._rooms.get(room)) is not None:
+            async with known.speaking:
+                pass
+        speech = _Speech(self._engines.tts, self._limits)
+        speaking = asyncio.create_task(speech.send_all(send, in_order=in_order))
+        try:
+            await self._think(Question(text, room), speech)
+            self._log("answer: %s", speech.text)
+            await send(AnswerText(speech.text[:TEXT_LETTERS]))
+            await speaking
+        finally:
+            speaking.cancel()
+            await asyncio.gather(speaking, return_exceptions=True)
+            await speech.aclose()
+        await send(speech.done())  # at the end: an interruption after it finds no turn
+
+    async def _think(self, question: Question, speech: "_Speech") -> None:
+        """Have the brain answer. Raises EngineError unless a sentence was known before."""
+        brain = self._engines.brain
+        try:
+            with _as_engine_error("brain", brain.provider):
+                async with aclosing(brain.answer(question)) as pieces:
+                    async for piece in pieces:
+                        speech.add(piece)
+        except EngineError as error:
+            if not speech.has_sentence:
+                raise
+            _LOG.warning("an answer is not finished: %s", one_line(str(error)))
+            speech.add(f"\n{UNFINISHED}")
+        speech.finish()
 
     async def partials(self, sound: AsyncIterable[bytes]) -> AsyncGenerator[str, None]:
         """Yield the transcript of ``sound`` (PCM16, 16 kHz) each time that it changes.
@@ -160,48 +249,101 @@ class Conversation:
         except EngineError as error:
             _LOG.debug("no partial transcripts: %s", error)
 
-    async def _speak(self, answer: str, send: SendReply, *, in_order: bool) -> TurnDone:
-        """Synthesise the sentences of ``answer``, ``limits.speakers`` at a time, and send them."""
-        slots = asyncio.Semaphore(self._limits.speakers)
-        tasks = [
-            asyncio.create_task(self._synthesise(index, sentence, slots))
-            for index, sentence in enumerate(sentences(answer, max_chars=self._limits.reply_chars))
-        ]
-        attempted, has_voice = 0, True
-        try:
-            for ready in tasks if in_order else asyncio.as_completed(tasks):
-                try:
-                    spoken = await ready
-                except EngineMissing as missing:
-                    _LOG.debug("reply stays text: %s", missing)
-                    has_voice = False
-                    continue
-                attempted += 1
-                if spoken is not None:
-                    await send(spoken)
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-        unspoken = "" if has_voice else answer[:TEXT_LETTERS]
-        return TurnDone(attempted, unspoken, is_question=answer.rstrip().endswith("?"))
+    def _log(self, line: str, text: str) -> None:
+        if self._log_transcripts:
+            _LOG.info(line, one_line(text, self._limits.reply_chars))
 
-    async def _synthesise(
-        self, index: int, sentence: str, slots: asyncio.Semaphore
-    ) -> Spoken | None:
-        async with slots:
+
+class _Speech:
+    """The speech of one answer, synthesised while later sentences are not known. Lives on the loop.
+
+    ``limits.speakers`` sentences are synthesised at a time. Bound: ``limits.reply_chars``. Policy:
+    what is longer is not spoken.
+    """
+
+    def __init__(self, tts: TextToSpeech, limits: Limits) -> None:
+        self._tts = tts
+        self._splitter = SentenceSplitter(limits.reply_chars)
+        self._slots = asyncio.Semaphore(limits.speakers)
+        self._tasks: list[asyncio.Task[Spoken | None]] = []
+        self._ready: list[asyncio.Task[Spoken | None]] = []
+        self._changed = asyncio.Event()
+        self._is_complete = False
+        self._attempted = 0
+        self._has_voice = True
+        self.text = ""
+        """The answer so far."""
+
+    @property
+    def has_sentence(self) -> bool:
+        """Whether a whole sentence is known."""
+        return bool(self._tasks)
+
+    def add(self, piece: str) -> None:
+        """Add text to the answer; its whole sentences are synthesised from now on."""
+        self.text += piece
+        self._begin(self._splitter.feed(piece))
+
+    def finish(self) -> None:
+        """Note that the answer is complete."""
+        self._begin(self._splitter.flush())
+        self._is_complete = True
+        self._changed.set()
+
+    async def send_all(self, send: SendReply, *, in_order: bool) -> None:
+        """Send each sentence when it is ready, until the answer is complete and sent."""
+        sent = 0
+        while not (self._is_complete and sent == len(self._tasks)):
+            order = self._tasks if in_order else self._ready
+            if sent < len(order) and order[sent].done():
+                sent += 1
+                await self._send(order[sent - 1], send)
+            else:
+                self._changed.clear()
+                await self._changed.wait()
+
+    def done(self) -> TurnDone:
+        """Return the message that ends the reply."""
+        unspoken = "" if self._has_voice else self.text[:TEXT_LETTERS]
+        return TurnDone(self._attempted, unspoken, is_question=self.text.rstrip().endswith("?"))
+
+    async def aclose(self) -> None:
+        """Stop the voice."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _begin(self, known: Iterable[str]) -> None:
+        for sentence in known:
+            task = asyncio.create_task(self._synthesise(len(self._tasks), sentence))
+            task.add_done_callback(self._on_ready)
+            self._tasks.append(task)
+
+    def _on_ready(self, task: asyncio.Task[Spoken | None]) -> None:
+        self._ready.append(task)
+        self._changed.set()
+
+    async def _send(self, task: asyncio.Task[Spoken | None], send: SendReply) -> None:
+        try:
+            spoken = task.result()
+        except EngineMissing as missing:
+            _LOG.debug("reply stays text: %s", missing)
+            self._has_voice = False
+            return
+        self._attempted += 1
+        if spoken is not None:
+            await send(spoken)
+
+    async def _synthesise(self, index: int, sentence: str) -> Spoken | None:
+        async with self._slots:
             try:
-                with _as_engine_error("text-to-speech", self._engines.tts.name):
-                    return Spoken(index, await self._engines.tts.speak(sentence))
+                with _as_engine_error("text-to-speech", self._tts.name):
+                    return Spoken(index, await self._tts.speak(sentence))
             except EngineMissing:
                 raise
             except EngineError as error:
                 _LOG.warning("sentence %d is left out: %s", index, error)
                 return None
-
-    def _log(self, line: str, text: str) -> None:
-        if self._log_transcripts:
-            _LOG.info(line, one_line(text, self._limits.reply_chars))
 
 
 @contextmanager

@@ -5,7 +5,9 @@
     * ``AddressInUse``        user: another program uses the port, exit status 69
     * ``EngineError``         an engine fails at one task: the turn ends, the backend continues
         * ``EngineMissing``   it is not installed or not enabled; the text says what to install
+            * ``ModelMissing``  a model is not on this machine; exit status 66 of `models path`
         * ``EngineBusy``      it cannot finish in time, and has not begun
+    * ``FetchFailed``         network: a model cannot be fetched, exit status 69
     * ``UtteranceError``      the satellite sent an unusable utterance: the turn ends
 
 Any other exception is a bug.
@@ -39,6 +41,18 @@ class EngineError(JarvisBackendError):
 
 class EngineMissing(EngineError):
     """An engine is not available. The text names what to install or to configure."""
+
+
+class ModelMissing(EngineMissing):
+    """A model is not on this machine. The text says how to get it."""
+
+    exit_status = 66  # EX_NOINPUT
+
+
+class FetchFailed(JarvisBackendError):
+    """A model cannot be fetched. The text says what was received, and what to do."""
+
+    exit_status = 69  # EX_UNAVAILABLE
 
 
 class EngineBusy(EngineError):

@@ -1,9 +1,10 @@
 """HomeAssistantBrain: answers by Assist, the conversation of Home Assistant, over its HTTP API."""
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from typing import Final
 
+from jarvis_backend.brain import Question
 from jarvis_backend.config import BrainOptions
 from jarvis_backend.engines.openai_http import HttpEngine, printable, read_json
 from jarvis_backend.errors import EngineError
@@ -33,15 +34,15 @@ class HomeAssistantBrain(HttpEngine):
         self._language = options.language
         self._conversations: OrderedDict[str, str] = OrderedDict()
 
-    async def answer(self, text: str) -> str:
-        """Ask without a room: each question begins a conversation."""
-        return await self.ask(text)
-
-    async def ask(self, text: str, room: str = "") -> str:
-        """Return what Assist says about ``text``, heard in ``room``; empty if it says nothing.
+    async def answer(self, question: Question) -> AsyncGenerator[str, None]:
+        """Yield what Assist says, nothing if it says nothing.
 
         A sentence that it does not understand is answered with its own apology. Raises EngineError.
         """
+        if said := await self._ask(question.text, question.room):
+            yield said
+
+    async def _ask(self, text: str, room: str) -> str:
         known = {
             "conversation_id": self._conversations.get(room, ""),
             "language": self._language,

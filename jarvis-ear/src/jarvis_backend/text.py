@@ -47,6 +47,35 @@ def sentences(reply: str, *, max_chars: int) -> tuple[str, ...]:
     )
 
 
+class SentenceSplitter:
+    """Splits a reply that arrives in pieces into sentences. For one reply."""
+
+    def __init__(self, max_chars: int) -> None:
+        """Drop what follows the first ``max_chars`` letters."""
+        self._left = max_chars
+        self._rest = ""
+
+    def feed(self, piece: str) -> tuple[str, ...]:
+        """Take the text that follows; return the sentences that are complete now."""
+        self._rest += piece
+        known = 0
+        for found in _BREAK.finditer(self._rest):
+            text = self._rest[: found.end()]
+            if text.count("```") % 2 == 0 and not _ends_in_abbreviation(_CODE.sub("\n", text)):
+                known = found.end()
+        return self._take(known)
+
+    def flush(self) -> tuple[str, ...]:
+        """Return the sentences that are left at the end of the reply."""
+        return self._take(len(self._rest))
+
+    def _take(self, length: int) -> tuple[str, ...]:
+        text, self._rest = self._rest[:length], self._rest[length:]
+        found = sentences(text, max_chars=max(0, self._left))
+        self._left -= len(text)
+        return found
+
+
 def _whole(text: str) -> Iterator[str]:
     """Yield the sentences of ``text``; the full stop of an abbreviation does not end one."""
     start = 0

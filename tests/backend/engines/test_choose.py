@@ -63,8 +63,8 @@ def test_each_missing_engine_is_one_warning_that_says_what_to_install(monkeypatc
 @pytest.mark.parametrize(
     ("options", "package"),
     [
-        ({"stt": {"engine": "faster-whisper"}}, "faster-whisper"),
-        ({"tts": {"engine": "piper"}}, "piper-tts"),
+        ({"stt": {"engine": "faster-whisper"}}, "'jarvis-ear[whisper]'"),
+        ({"tts": {"engine": "piper"}}, "'jarvis-ear[piper]'"),
     ],
 )
 def test_an_optional_engine_names_its_package_and_the_others_go_on(

@@ -9,10 +9,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import numpy as np
 import pytest
 
+from jarvis_backend.brain import Question
 from jarvis_backend.config import BrainOptions, SpeechToTextOptions, TextToSpeechOptions
 from jarvis_backend.engines import openai_http
 from jarvis_backend.engines.engine import Speech
-from jarvis_backend.engines.openai_http import HttpBrain, HttpSpeechToText, HttpTextToSpeech
+from jarvis_backend.engines.openai_brain import HttpBrain
+from jarvis_backend.engines.openai_http import HttpSpeechToText, HttpTextToSpeech
 from jarvis_backend.errors import EngineError
 from jarvis_ear.audio.wav import pcm_to_wav
 from jarvis_ear.wires import socketio as wire
@@ -101,8 +103,9 @@ async def hear(url, **options):
 
 
 async def think(url, **options):
-    async with aclosing(HttpBrain(chosen(BrainOptions, url, **options))) as engine:
-        return await engine.answer("what time is it")
+    options = chosen(BrainOptions, url, **options)
+    async with aclosing(HttpBrain(options, {})) as engine:
+        return "".join([piece async for piece in engine.answer(Question("where is it"))])
 
 
 async def say(url, **options):
@@ -129,9 +132,10 @@ async def test_a_question_is_sent_with_the_instructions(service):
     assert path == "/v1/chat/completions"
     assert json.loads(body) == {
         "model": "tiny",
+        "stream": True,
         "messages": [
             {"role": "system", "content": "Be brief."},
-            {"role": "user", "content": "what time is it"},
+            {"role": "user", "content": "where is it"},
         ],
     }
 

@@ -69,10 +69,14 @@ class RealtimeStream:
         """Serve until the peer leaves."""
         await self._enter(RealtimeState.RECORDING)
         await self._partials.run(self._load_engine())
+        self._conversation.open_room(
+            self._turn.room, self._send_reply, lambda: bool(self._recording.pcm)
+        )
         try:
             while True:
                 await self._on_frame(await self._socket.receive())
         finally:
+            self._conversation.close_rooms(self._send_reply)
             await self._partials.cancel()
             await self._turn.cancel()
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import secrets
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final
 
@@ -27,11 +28,15 @@ class TurnTask:
 
     def __init__(self, conversation: Conversation) -> None:
         self._conversation = conversation
+        self.room = f"connection-{secrets.token_hex(8)}"
+        """Name of the connection for the brain; these wires name no satellite."""
         self._task: asyncio.Task[None] | None = None
 
     async def start(self, pcm: bytes, send: SendReply) -> None:
         """Cancel the running turn, and answer ``pcm`` (PCM16, 16 kHz) in a task."""
-        await self.run(self._conversation.reply(pcm_to_wav(pcm), send, in_order=True))
+        await self.run(
+            self._conversation.reply(pcm_to_wav(pcm), send, in_order=True, room=self.room)
+        )
 
     async def run(self, work: Coroutine[Any, Any, None]) -> None:
         """Cancel the running work, and run ``work`` in a task."""

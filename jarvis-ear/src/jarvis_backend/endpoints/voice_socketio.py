@@ -18,6 +18,7 @@ from jarvis_backend.conversation import (
     Conversation,
     ReplyFailed,
     ReplyMessage,
+    SendReply,
     Spoken,
     TranscriptReady,
     TurnDone,
@@ -58,6 +59,7 @@ class VoiceNamespace(socketio.AsyncNamespace):  # type: ignore[misc]  # the pack
         self._recordings = Recordings(limits, now)
         self._agents = agents
         self._turns: dict[str, set[asyncio.Task[None]]] = {}
+        self._senders: dict[str, SendReply] = {}
         self._handlers: Mapping[str, Callable[[str, object], Any]] = {
             wire.AUDIO_START: self._on_audio_start,
             wire.AUDIO_CHUNK: self._on_audio_chunk,
@@ -104,6 +106,7 @@ class VoiceNamespace(socketio.AsyncNamespace):  # type: ignore[misc]  # the pack
         if len(self._turns) >= self._limits.connections:
             raise socketio.exceptions.ConnectionRefusedError("Too many connections")
         self._turns[sid] = set()
+        self._senders[sid] = partial(self._send_reply, sid)
         self._agents.add(sid)
         # In a task: the library answers the connection only when this returns.
         self._spawn(sid, self._send(sid, wire.LISTENING, {}))
@@ -111,6 +114,8 @@ class VoiceNamespace(socketio.AsyncNamespace):  # type: ignore[misc]  # the pack
     def _on_disconnect(self, sid: str) -> None:
         self._recordings.forget(sid)
         self._agents.remove(sid)
+        if (send := self._senders.pop(sid, None)) is not None:
+            self._conversation.close_rooms(send)
         for turn in self._turns.pop(sid, set()):
             turn.cancel()
 
@@ -118,7 +123,7 @@ class VoiceNamespace(socketio.AsyncNamespace):  # type: ignore[misc]  # the pack
         agent_id = _agent_id(payload, sid)
         self._recordings.start(agent_id, sid)
         self._agents.update(sid, agent_id=agent_id, state=AgentState.RECORDING)
-        await self.enter_room(sid, room_of(agent_id))
+        await self._enter(sid, agent_id)
         await self._send(sid, wire.LISTENING, {"agentId": agent_id})
 
     async def _on_audio_chunk(self, sid: str, payload: object) -> None:
@@ -136,8 +141,14 @@ class VoiceNamespace(socketio.AsyncNamespace):  # type: ignore[misc]  # the pack
     async def _on_ping(self, sid: str, payload: object) -> None:
         agent_id = _agent_id(payload, sid)
         self._agents.update(sid, agent_id=agent_id)
-        await self.enter_room(sid, room_of(agent_id))
+        await self._enter(sid, agent_id)
         await self._send(sid, wire.PONG, {"agentId": agent_id})
+
+    async def _enter(self, sid: str, agent_id: str) -> None:
+        """Have the satellite reached by its name."""
+        await self.enter_room(sid, room_of(agent_id))
+        if (send := self._senders.get(sid)) is not None:
+            self._conversation.open_room(agent_id, send)
 
     async def _begin_turn(self, sid: str, agent_id: str) -> None:
         utterance = self._recordings.take(agent_id) or b""
@@ -147,11 +158,12 @@ class VoiceNamespace(socketio.AsyncNamespace):  # type: ignore[misc]  # the pack
             raise UtteranceError(f"Too many commands at once, expected {self._limits.turns}")
         self._agents.update(sid, state=AgentState.PROCESSING)
         await self._send(sid, wire.PROCESSING, {})
-        self._spawn(sid, self._turn(sid, utterance))
+        self._spawn(sid, self._turn(sid, agent_id, utterance))
 
-    async def _turn(self, sid: str, utterance: bytes) -> None:
+    async def _turn(self, sid: str, agent_id: str, utterance: bytes) -> None:
         try:
-            await self._conversation.reply(utterance, partial(self._send_reply, sid))
+            send = partial(self._send_reply, sid)
+            await self._conversation.reply(utterance, send, room=agent_id)
         except Exception:  # noqa: BLE001 - the satellite waits for the end of its turn
             _LOG.exception("turn failed unexpectedly")
             await self._fail(sid, "Internal error")

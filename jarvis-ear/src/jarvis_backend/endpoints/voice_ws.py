@@ -43,6 +43,7 @@ class VoiceChannel:
 
     def __init__(self, socket: WireSocket, conversation: Conversation, limits: Limits) -> None:
         self._socket = socket
+        self._conversation = conversation
         self._limits = limits
         self._recording: UtteranceBuffer | None = None
         self._splitter = UtteranceSplitter(limits.recording_s)
@@ -51,6 +52,9 @@ class VoiceChannel:
 
     async def run(self) -> None:
         """Serve until the peer leaves."""
+        self._conversation.open_room(
+            self._turn.room, self._send_reply, lambda: self._recording is not None
+        )
         try:
             while True:
                 frame = await self._socket.receive()
@@ -59,6 +63,7 @@ class VoiceChannel:
                 except (RemoteProtocolError, UtteranceError) as error:
                     await self._send(ear.ErrorMessage(str(error)))
         finally:
+            self._conversation.close_rooms(self._send_reply)
             await self._turn.cancel()
 
     async def _on_frame(self, frame: str | bytes) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from jarvis_backend.errors import EngineMissing
+from jarvis_backend.household.timers import Announcer
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,9 @@ class TextToSpeech(Protocol):
     name: str
     """Name in the log and in the health report."""
 
+    async def prepare(self) -> None:
+        """Load what the first sentence would otherwise wait for. Raises EngineError."""
+
     async def speak(self, sentence: str) -> Speech:
         """Synthesise one sentence. Raises EngineError."""
         ...
@@ -70,6 +74,9 @@ class StatelessEngine:
 
     async def prepare(self) -> None:
         """Do nothing."""
+
+    def start(self, announcer: Announcer) -> None:
+        """Do nothing: a brain may speak unasked from now on, see ``Brain``."""
 
     async def aclose(self) -> None:
         """Do nothing."""

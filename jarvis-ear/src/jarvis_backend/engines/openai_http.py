@@ -1,7 +1,7 @@
-"""The three engines as clients of a server that speaks the HTTP API of OpenAI."""
+"""Speech engines as clients of a server that speaks the HTTP API of OpenAI."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from typing import Any, Final
 
 import httpx
@@ -79,7 +79,7 @@ class HttpEngine(StatelessEngine):
         except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
             raise EngineError(f"{url} cannot be used: {error or type(error).__name__}") from error
         if answer.status_code != httpx.codes.OK:
-            hint = self.hints.get(answer.status_code) or _excerpt(body)
+            hint = self.hints.get(answer.status_code) or excerpt(body)
             raise EngineError(f"{url} answered {answer.status_code}: {hint}")
         return answer.headers.get("content-type", ""), body
 
@@ -110,34 +110,6 @@ class HttpSpeechToText(HttpEngine):
         return Redecoding(self.transcribe, self._redecoding)
 
 
-class HttpBrain(HttpEngine):
-    """Answers by `/v1/chat/completions`, each turn without a history. Lives on the loop."""
-
-    provider = "openai"
-
-    def __init__(self, options: BrainOptions) -> None:
-        super().__init__(options, "gpt-4o-mini")
-        self._instructions = options.instructions
-
-    async def answer(self, text: str) -> str:
-        """Ask the model."""
-        _, body = await self._post(
-            "/v1/chat/completions",
-            json={
-                "model": self._model,
-                "messages": [
-                    {"role": "system", "content": self._instructions},
-                    {"role": "user", "content": text},
-                ],
-            },
-        )
-        match read_json(body):
-            case {"choices": [{"message": {"content": str(answer)}}, *_]}:
-                return printable(answer).strip()
-            case _:
-                raise EngineError("the chat server's answer has no choices[0].message.content")
-
-
 class HttpTextToSpeech(HttpEngine):
     """Text-to-speech by `/v1/audio/speech`. Lives on the loop."""
 
@@ -162,20 +134,25 @@ class HttpTextToSpeech(HttpEngine):
         return Speech(_media_type(content_type), audio)
 
 
-async def _body(answer: httpx.Response, max_bytes: int) -> bytes:
-    """Read the body without decompressing it."""
+async def raw_pieces(answer: httpx.Response, max_bytes: int) -> AsyncGenerator[bytes, None]:
+    """Yield the body without decompressing it. Raises EngineError if it is larger."""
     coding = answer.headers.get("content-encoding", "identity").strip().lower()
     if coding not in ("", "identity"):
         raise EngineError(f"{answer.url} answered in {one_line(coding)!r}, expected no compression")
-    body = bytearray()
+    size = 0
     async for piece in answer.aiter_raw():
-        body += piece
-        if len(body) > max_bytes:
+        size += len(piece)
+        if size > max_bytes:
             raise EngineError(f"{answer.url} sent more than {max_bytes} bytes")
-    return bytes(body)
+        yield piece
 
 
-def _excerpt(body: bytes) -> str:
+async def _body(answer: httpx.Response, max_bytes: int) -> bytes:
+    return b"".join([piece async for piece in raw_pieces(answer, max_bytes)])
+
+
+def excerpt(body: bytes) -> str:
+    """Return the beginning of a body on one line, for an error."""
     return one_line(body[:_ERROR_BYTES].decode(errors="replace"))
 
 
@@ -184,7 +161,7 @@ def read_json(body: bytes) -> Any:  # noqa: ANN401 - foreign JSON; the caller ch
     try:
         return httpx.Response(200, content=body).json()
     except (ValueError, RecursionError):  # RecursionError: thousands of brackets
-        raise EngineError(f"expected JSON, got {_excerpt(body)!r}") from None
+        raise EngineError(f"expected JSON, got {excerpt(body)!r}") from None
 
 
 def printable(text: str) -> str:

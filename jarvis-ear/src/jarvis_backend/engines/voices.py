@@ -9,11 +9,15 @@ from pathlib import Path
 from typing import Any, Final
 
 from jarvis_backend.config import TextToSpeechOptions
-from jarvis_backend.engines.engine import Speech
+from jarvis_backend.engines.engine import Speech, StatelessEngine
 from jarvis_backend.engines.worker import EngineThread
 from jarvis_backend.errors import EngineError, EngineMissing
+from jarvis_backend.models import piper_voice
+from jarvis_backend.text import one_line
 from jarvis_ear.audio.wav import pcm_to_wav
 from jarvis_ear.units import SAMPLE_BYTES
+
+DEFAULT_VOICE: Final = "joe"
 
 
 class PiperVoice:
@@ -21,20 +25,21 @@ class PiperVoice:
 
     name = "piper"
 
-    def __init__(self, options: TextToSpeechOptions) -> None:
+    def __init__(self, options: TextToSpeechOptions, models: Path) -> None:
+        """Use the voice of ``options``; one given by name is a folder in ``models``."""
         try:
             self._package: Any = importlib.import_module("piper")
         except ImportError:
             raise EngineMissing(
-                "the Python package piper-tts is not installed (pip install piper-tts)"
+                "the Python package piper-tts is not installed (pip install 'jarvis-ear[piper]')"
             ) from None
-        if not Path(options.model).is_file():
-            raise EngineMissing(
-                f"tts.model is {options.model!r}, expected the path of a piper voice"
-            )
-        self._path = options.model
-        self._worker = EngineThread("piper", options.timeout_s)
+        self._path = piper_voice(options.model or DEFAULT_VOICE, models)
+        self._worker = EngineThread(self.name, options.timeout_s)
         self._voice: Any = None
+
+    async def prepare(self) -> None:
+        """Load the voice."""
+        await self._worker.run(lambda _stop: self._load())
 
     async def speak(self, sentence: str) -> Speech:
         """Synthesise on the worker thread."""
@@ -44,15 +49,24 @@ class PiperVoice:
         """End the thread."""
         self._worker.close()
 
-    def _speak(self, sentence: str) -> Speech:
+    def _load(self) -> None:
+        if self._voice is not None:
+            return
         try:
-            if self._voice is None:
-                self._voice = self._package.PiperVoice.load(self._path)
-            file = io.BytesIO()
+            self._voice = self._package.PiperVoice.load(str(self._path))
+        except Exception as error:
+            # Many kinds: those of onnxruntime, and KeyError for a field that a voice must have.
+            why = one_line(str(error)) or type(error).__name__
+            raise EngineMissing(f"piper cannot load {self._path}: {why}") from error
+
+    def _speak(self, sentence: str) -> Speech:
+        self._load()
+        file = io.BytesIO()
+        try:
             with wave.open(file, "wb") as wav:
                 self._voice.synthesize_wav(sentence, wav)
-        except (OSError, RuntimeError, ValueError) as error:
-            raise EngineError(f"piper: {error}") from error
+        except (OSError, RuntimeError, ValueError, wave.Error) as error:
+            raise EngineError(f"piper: {one_line(str(error))}") from error
         return Speech("audio/wav", file.getvalue())
 
 
@@ -72,7 +86,7 @@ _Callback = ctypes.CFUNCTYPE(
 )
 
 
-class EspeakLibraryVoice:
+class EspeakLibraryVoice(StatelessEngine):
     """Text-to-speech by the library. Lives on the loop; the library lives on a worker thread.
 
     The library has one global state: it supports neither two threads nor two owners in a process.

@@ -256,5 +256,9 @@ def _purged(layout: Layout, machine: Machine) -> Iterator[Step]:
     yield Remove(layout.at(layout.encrypted), only_empty=True)
     yield Remove(layout.at(layout.settings))
     yield Remove(layout.at(layout.state))
+    yield Remove(layout.at(layout.backend_state))
+    if not layout.is_user:
+        private = layout.backend_state.parent / "private"
+        yield Remove(layout.at(private / layout.backend_state.name))
     if machine.has_user:
         yield Run(("userdel", USER), always=True)

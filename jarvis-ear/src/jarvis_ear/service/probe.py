@@ -66,6 +66,9 @@ class Layout:
     """Folder of the ear's options."""
     state: Path = paths.SERVICE_STATE
     """Folder of the ear's persistent state: mute and ledger."""
+    backend_state: Path = Path("/var/lib/jarvis-backend")
+    """Folder of the backend's timers and models: as a system service a link to one in `private`,
+    because its user exists only while it runs."""
     credentials: Path = Path("/etc/credstore")
     """Folder in which the service manager looks for credentials."""
     encrypted: Path = Path("/etc/credstore.encrypted")
@@ -159,12 +162,14 @@ def user_layout(environ: Mapping[str, str]) -> Layout:
     """Return the paths of an installation in the home of a user."""
     data = paths.user_folder(environ, "XDG_DATA_HOME", ".local/share")
     settings = paths.user_settings(environ)
+    state = paths.user_folder(environ, "XDG_STATE_HOME", ".local/state")
     return Layout(
         home=data / EAR,
         library=data,
         programs=Path(environ.get("HOME") or "/", ".local", "bin"),
         settings=settings,
-        state=paths.user_folder(environ, "XDG_STATE_HOME", ".local/state") / EAR,
+        state=state / EAR,
+        backend_state=state / BACKEND,
         credentials=settings / "credentials",
         encrypted=settings / "credentials.encrypted",
         overrides=settings.parent / "systemd" / "user",

@@ -1,0 +1,1 @@
+"""What the built-in brain knows without a model and without an account."""
