@@ -1,15 +1,11 @@
 """Percentiles of durations, and shares with their intervals."""
 
-import math
 from collections.abc import Sequence
-from typing import Final
 
 import numpy as np
 
 from bench.table import Figure
-
-SURE: Final = 1.96
-"""Standard deviations of a 95 % interval."""
+from jarvis_ear.replay import rates
 
 
 def milliseconds(
@@ -33,10 +29,5 @@ def share(count: int, of: int, at_most: float | None = None, form: str = ".0f") 
 
 def interval(count: int, of: int) -> tuple[float, float]:
     """Return the 95 % interval (Wilson) of a share, in per cent; of nothing, all is possible."""
-    if not of:
-        return 0.0, 100.0
-    share_, square = count / of, SURE * SURE
-    middle = (share_ + square / (2 * of)) / (1 + square / of)
-    spread = math.sqrt(share_ * (1 - share_) / of + square / (4 * of * of))
-    half = spread * SURE / (1 + square / of)
-    return 100 * max(0.0, middle - half), 100 * min(1.0, middle + half)
+    found = rates.share(count, of)
+    return 100 * found.low, 100 * found.high

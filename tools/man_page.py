@@ -84,6 +84,7 @@ def _verb(program: CommandLine, names: VerbPath) -> Iterator[str]:
     verb = program.verb_at(names)
     words = [*names, *verb.needs, *(["|".join(verb.words)] if verb.words else [])]
     words += [f"[{verb.value}]"] if verb.value else []
+    words += [f"[{verb.values} ...]"] if verb.values else []
     yield f".TP\n.B {_escaped(' '.join(words))}"
     yield _escaped(f"{verb.meaning[:1].upper()}{verb.meaning[1:]}.")
     if verb.is_configured:

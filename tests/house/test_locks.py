@@ -73,7 +73,7 @@ def test_nothing_is_pinned_twice_for_one_python():
     assert len(names) == len(set(names))
 
 
-OPTIONAL = {"systemd", "faster_whisper", "piper"}  # used where they happen to be installed
+OPTIONAL = {"systemd", "faster_whisper", "piper", "matplotlib"}  # used where they are installed
 
 
 @pytest.mark.parametrize(

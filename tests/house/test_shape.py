@@ -42,7 +42,7 @@ class Limits:
 
 
 LIMITS = {
-    "jarvis_ear": Limits(210, 39_000, range(110, 181), 450, 0.072),
+    "jarvis_ear": Limits(210, 41_000, range(110, 181), 450, 0.072),
     "jarvis_backend": Limits(56, 9_000, range(110, 181), 450, 0.09),
 }
 

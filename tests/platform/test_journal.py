@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from fakes.journald import Journald, why_not
+from fakes.program import VERB
 from jarvis_ear.delivery.events import Verdict
 from jarvis_ear.journal.kind import FIELDS
 
@@ -146,3 +147,23 @@ def test_everything_that_has_an_explanation_gets_it(journal):
 
 def test_no_word_of_anybody_is_in_it(journal):
     assert "canary" not in ask(journal, "journalctl -u jarvis-ear -o json")
+
+
+def turns(journal: Journald, *words: str) -> str:
+    return journal.run([*VERB, "turns", *words])
+
+
+def test_the_verb_turns_reads_the_turns_out_of_it(journal, tmp_path, monkeypatch):
+    for name in ("STATE_DIRECTORY", "XDG_STATE_HOME"):
+        monkeypatch.setenv(name, str(tmp_path))
+    found = json.loads(turns(journal, "--json"))
+    assert found["sources"] == ["journal", "ledger"]
+    assert [turn["turn"] for turn in found["turns"]] == ALL
+    best = found["turns"][0]
+    assert (best["verdict"], best["answer_ms"], best["ended_by"]) == ("done", 994, "hangover")
+    assert [part["part"] for part in best["parts"]][:2] == ["endpoint", "upload"]
+    slow = json.loads(turns(journal, "list", "--slow", "--json"))["turns"]
+    assert [turn["turn"] for turn in slow] == ["510351e5"]
+    shown = turns(journal, "show", "03b9")
+    assert re.search(r"endpoint +#+ +800 ms", shown), shown
+    assert re.search(r"\+0\.\d+ s  sent: 52 kB raw", shown), shown

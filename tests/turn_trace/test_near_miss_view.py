@@ -8,7 +8,7 @@ from fakes.clock import FakeClock
 from jarvis_ear.config import Config, HearingOptions, WakeOptions
 from jarvis_ear.control.feed import Feed
 from jarvis_ear.control.report_text import describe
-from jarvis_ear.hearing.events import NearMiss, StopSpeaking, WordSound
+from jarvis_ear.hearing.events import NearMiss, ShadowDiffered, StopSpeaking, WordSound
 from jarvis_ear.turn_trace.near_miss_view import MAX_RECENT, NearMissView, advice
 from jarvis_ear.units import Dbfs, Samples
 
@@ -132,3 +132,17 @@ def test_a_person_reads_the_reason_and_what_to_do(view):
     assert "                0 s ago: the sound was good enough" in text
     assert "  to do         if that was you: set hearing.wake.strictness to eager" in text
     assert "near_miss" not in text
+
+
+def test_what_the_shadow_threshold_would_have_done_is_logged_and_counted(view, records):
+    wake = WakeOptions(threshold=0.5, shadow_threshold=0.35)
+    view.change(Config(hearing=HearingOptions(wake=wake)))
+    view.draw(ShadowDiffered(Samples(0), 0.41, woke=False), None)
+    view.draw(ShadowDiffered(Samples(0), 0.6, woke=True), None)
+    first, second = records()
+    assert first.getMessage() == (
+        "a threshold of 0.35 would have woken (score 0.41, threshold 0.5)"
+    )
+    assert "of 0.35 would not have woken (score 0.60" in second.getMessage()
+    assert (first.EVENT, first.WAKE_SCORE) == ("ShadowDiffered", 0.41)
+    assert view.counters() == {"near_misses": 0, "shadow_wakes": 1, "shadow_misses": 1}

@@ -116,7 +116,9 @@ def _tell_journal(error: Exception) -> bool:
     return log_final_error(error)
 
 
-def _do(names: VerbPath, words: list[str], *, run: Run | None) -> int:
+def _do(  # noqa: PLR0911 - one for each verb
+    names: VerbPath, words: list[str], *, run: Run | None
+) -> int:
     if COMMAND_LINE.verb_at(names).is_configured:
         return _configured(names[0], words, run)
     given = COMMAND_LINE.parse(names, _joined(words) if names == ("mute",) else words)
@@ -129,6 +131,10 @@ def _do(names: VerbPath, words: list[str], *, run: Run | None) -> int:
             from jarvis_ear.wake_ledger.command import events  # noqa: PLC0415 - for this verb only
 
             return events(verb, given, play=_play)
+        case ("turns", verb):
+            from jarvis_ear.turn_trace.command import turns  # noqa: PLC0415 - for this verb only
+
+            return turns(verb, given)
         case ("monitor",):
             from jarvis_ear.monitor.command import monitor  # noqa: PLC0415 - loads rich
 
@@ -156,6 +162,8 @@ def _ask_ear(verb: str, given: Mapping[str, Any]) -> int:
 
 def _configured(verb: str, words: list[str], run: Run | None) -> int:
     """Carry out a verb that takes the options of the configuration."""
+    if verb in ("replay", "calibrate"):
+        return _heard_again(verb, words)
     if verb == "wyoming":
         words = ["--backend.protocol", "wyoming", *words]
     given, words = COMMAND_LINE.own_words((verb,), words)
@@ -179,6 +187,22 @@ def _configured(verb: str, words: list[str], run: Run | None) -> int:
 
             return console(loaded.config.console.port, is_opened="open" in given)
     return (run or _composition_root())(loaded)
+
+
+def _heard_again(verb: str, words: list[str]) -> int:
+    """Carry out a verb that hears recordings, and has options of its own besides."""
+    given, others = COMMAND_LINE.own_words((verb,), words)
+    options = COMMAND_LINE.load(others).config
+    if verb == "replay":
+        from jarvis_ear.replay.command import replay  # noqa: PLC0415 - loads the models
+
+        return replay(given, given["values"], options.hearing)
+    from jarvis_ear.calibration.command import calibrate  # noqa: PLC0415 - likewise
+    from jarvis_ear.options.sources import read_command_line  # noqa: PLC0415 - loads pydantic
+
+    schema = _schema()
+    file = read_command_line(schema, others).values.get("config", schema.file)
+    return calibrate(given, options, Path(str(file)))
 
 
 def forbid_unneeded() -> None:

@@ -109,6 +109,35 @@ _EVENT_VERBS: Final = {
     "purge": Verb("remove all clips, without asking", "jarvis-ear events purge", _CLIPS),
 }
 
+_TURNS: Final = {
+    0: "printed",
+    66: "the ledger cannot be read, or there is no such turn",
+    77: "the ledger belongs to another user",
+}
+_LEDGER: Final = Flag("--ledger", "the folder of the ledger, if `spool.ledger_dir` is set", "DIR")
+_TURN_VERBS: Final = {
+    "list": Verb(
+        "list the last turns: verdict, what was heard, and how long it took",
+        "jarvis-ear turns --since today --failed",
+        _TURNS,
+        (
+            Flag("--since", "from this time on: today, 12h, 7d, 2026-11-28 (7d)", "TIME"),
+            Flag("--last", "at most N turns (20)", "N"),
+            Flag("--failed", "only those that left a person without the answer"),
+            Flag("--slow", "only those with an answer after 3 s or more, the slowest first"),
+            _LEDGER,
+            Flag("--json", "print them as one line of JSON"),
+        ),
+    ),
+    "show": Verb(
+        "show everything that is known about a turn, and where its time went",
+        "jarvis-ear turns show 03b91389",
+        _TURNS,
+        (_LEDGER, Flag("--json", "print it as one line of JSON")),
+        needs=("ID",),
+    ),
+}
+
 VERBS: Final[dict[str, Verb]] = {
     "run": Verb(
         "listen until Ctrl-C, or until a sound file is over",
@@ -185,6 +214,54 @@ VERBS: Final[dict[str, Verb]] = {
         "list, play, label, export or remove the clips of the wake ledger",
         "jarvis-ear events list",
         verbs=_EVENT_VERBS,
+    ),
+    "turns": Verb(
+        "list the last turns, or show one of them",
+        "jarvis-ear turns --since today --failed",
+        verbs=_TURN_VERBS,
+        usual="list",
+    ),
+    "replay": Verb(
+        "hear recordings again as the running ear does, and show what it makes of them",
+        "jarvis-ear replay kitchen.wav --hearing.wake.threshold 0.4",
+        {
+            0: "printed",
+            1: "a picture needs the package matplotlib",
+            66: "a recording cannot be read, or there are no clips",
+            77: "the clips belong to another user",
+            **MISTAKES,
+        },
+        (
+            Flag("--events", "the clips of the wake ledger, instead of files"),
+            Flag("--plot", "draw sound, score, states and end of speech of one file", "FILE"),
+            Flag("--sweep", "what other thresholds, patiences and hangovers would have done"),
+            Flag("--truth", "where the files hold the wake word: CSV, file,start_s,end_s", "FILE"),
+            Flag("--miss-cost", "a missed word is as bad as N false accepts (5)", "N"),
+            Flag("--json", "print it as one line of JSON"),
+        ),
+        values="FILE",
+        is_configured=True,
+    ),
+    "calibrate": Verb(
+        "measure voices, room and loudspeaker, recommend options, and write them after asking",
+        "jarvis-ear calibrate --minutes 2",
+        {
+            0: "done; what was recommended is written only if you agreed",
+            66: "a recording cannot be read, or the file of the options cannot be written",
+            69: "the microphone cannot be used",
+            **MISTAKES,
+        },
+        (
+            Flag("--words", "how often the wake word is said, near and far together (10)", "N"),
+            Flag("--minutes", "how long the room is heard; 0: not at all (5)", "N"),
+            Flag("--near", "a recording of wake words, instead of the microphone", "FILE"),
+            Flag("--far", "one from farther away, with commands", "FILE"),
+            Flag("--room", "a recording of the room without the wake word", "FILE"),
+            Flag("--miss-cost", "a missed word is as bad as N false accepts (5)", "N"),
+            Flag("--yes", "write without asking"),
+            Flag("--json", "print the result as one line of JSON, and do not ask"),
+        ),
+        is_configured=True,
     ),
     "service": Verb(
         "install, uninstall or show the service",

@@ -37,6 +37,7 @@ from jarvis_ear.hearing.gate import Evidence, SpeechGate, SpeechModel
 from jarvis_ear.hearing.near_misses import NearMisses
 from jarvis_ear.hearing.own_voice import OwnVoice
 from jarvis_ear.hearing.person_level import BEFORE_WORD, RECALL, REPLY_TAIL, PersonLevel, loudest
+from jarvis_ear.hearing.shadow import ShadowThreshold
 from jarvis_ear.hearing.turns import TurnMachine
 from jarvis_ear.hearing.utterance import GROWTH_MS, Collector, EndReason, HeardFrame, RecentFrames
 from jarvis_ear.hearing.wake import (
@@ -92,6 +93,7 @@ class Ear:
         self._is_person = False  # a person speaks over the loudspeaker
         self._stop_decider = WakeDecider(hearing.wake.all_words[0], hearing.wake.refractory_ms)
         self._near_misses = NearMisses()
+        self._shadow = ShadowThreshold(hearing.wake)
         self._endpointer = Endpointer(endpointing)
         self._collector = Collector(growth_ms)
         self._pre_roll = samples(endpointing.pre_roll_ms)
@@ -108,6 +110,10 @@ class Ear:
         self._go_on_until = Samples(0)
         self._is_resumed = False  # the open utterance is a sentence that goes on
         self._rest_level = 0.0  # of the loudest syllable of the rest of a sentence, at least
+        self.judged: tuple[WakeJudgement, ...] = ()
+        """Judgements of the steps that were scored with the newest frame, for a replay."""
+        self.evidence: Evidence | None = None
+        """What the endpointer heard in the newest frame; None while it does not listen."""
         self._word = NO_WORD
         self._lag = lag
         self._level = PersonLevel(endpointing.below_wake_word_db)
@@ -126,19 +132,30 @@ class Ear:
         return self._detector.score
 
     @property
+    def gate_is_open(self) -> bool:
+        """Whether the wake model hears what the microphone delivers."""
+        return self._detector.gate_is_open
+
+    @property
     def proofs(self) -> int:
         """Number of valid scores from the wake model."""
         return self._detector.proofs
 
+    @property
+    def silent_for(self) -> Samples:
+        """Time since the last sound of the open utterance; the hangover ends it."""
+        return Samples(self.now - self._endpointer.last_spoken)
+
     def hear(self, frame: Frame) -> tuple[Effect, ...]:
         """Process the next frame; usually returns ``()``."""
+        self.judged, self.evidence = (), None
         if frame.start != self.now:
             self._reset_filters()
         self.now = frame.end
         if self.state in _HEARS_NOTHING:
             self._reset_filters()
             return ()
-        missed = self._near_misses.hear(frame)
+        missed: tuple[Effect, ...] = self._near_misses.hear(frame) + self._shadow.hear(frame)
         frame = frame if self._own_voice is None else self._own_voice.clean(frame)
         conditioned = self._for_models.push(frame)
         self.speech = self._vad.is_speech(conditioned.pcm)
@@ -184,12 +201,16 @@ class Ear:
         """Drop all sound from before a mute, so that it cannot be used afterwards."""
         self._reset_filters()
         self._near_misses.forget()
+        self._shadow.forget()
         self._recent.clear()
         self._end_sentence()
 
     def _listen_for_wake(self, heard: HeardFrame) -> tuple[Effect, ...]:
         is_idle = self.state is State.IDLE  # in a turn, the wake word interrupts
+        was_open = self._detector.gate_is_open
         judged = self._detector.hear(heard.frame, speech=heard.speech, may_wait=is_idle)
+        if self._detector.gate_is_open and not was_open:
+            self._shadow.restart()
         if self._detector.needs_proof:
             self.prove_model()
         return self._judge(judged)
@@ -206,6 +227,7 @@ class Ear:
 
     def _judge(self, judged: tuple[WakeJudgement, ...]) -> tuple[Effect, ...]:
         """Act on the judgements of the steps that were scored now."""
+        self.judged = judged
         if not judged:
             return ()
         effects: tuple[Effect, ...] = ()
@@ -213,6 +235,7 @@ class Ear:
             self._speech_model.load()
         for judgement in judged:
             self._near_misses.judge(judgement, self.state)
+            self._shadow.judge(judgement)
             if judgement.detected is not None:
                 effects += self._wake(judgement.detected)
         return effects + self._listen_for_stop(judged)
@@ -277,8 +300,8 @@ class Ear:
         probability = self._speech_model.probability(pcm, self._level.gain)
         own_voice = self._own_voice if self.state is State.FOLLOW_UP else None
         is_own = own_voice is not None and own_voice.masks(level)
-        evidence = Evidence(heard.speech and not is_own, probability, level)
-        found = self._endpointer.hear(heard.frame, evidence)
+        self.evidence = Evidence(heard.speech and not is_own, probability, level)
+        found = self._endpointer.hear(heard.frame, self.evidence)
         return () if found is None else self._apply(found)
 
     def _apply(self, found: Endpoint) -> tuple[Effect, ...]:

@@ -112,6 +112,11 @@ class Endpointer:
         return self._spoken
 
     @property
+    def last_spoken(self) -> Samples:
+        """First sample after the last sound of the utterance."""
+        return self._last_spoken
+
+    @property
     def peak(self) -> float:
         """Level of the loudest syllable so far, as a mean square."""
         return self._peak

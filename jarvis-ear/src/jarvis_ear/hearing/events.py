@@ -379,6 +379,18 @@ class NearMiss:
 
 
 @dataclass(frozen=True, slots=True)
+class ShadowDiffered:
+    """The shadow threshold would have decided otherwise about a stretch of sound."""
+
+    at: Samples
+    """First sample after the step of the first decision. The stretch ended up to 1.5 s later."""
+    score: float
+    """The best score from then on, 0 ... 1."""
+    woke: bool
+    """Whether the ear woke; else only the shadow threshold would have."""
+
+
+@dataclass(frozen=True, slots=True)
 class SpeechRefused:
     """Speech after the wake word was refused, and the ear goes on listening."""
 
@@ -426,6 +438,7 @@ Effect: TypeAlias = (
     | StopSpeaking
     | SelfEchoIgnored
     | NearMiss
+    | ShadowDiffered
     | SpeechRefused
     | PersonOverReply
     | Ignored

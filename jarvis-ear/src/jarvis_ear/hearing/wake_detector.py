@@ -77,6 +77,11 @@ class WakeDetector:
         return self._score if self._gate.is_open else 0.0
 
     @property
+    def gate_is_open(self) -> bool:
+        """Whether frames go to the wake model."""
+        return self._gate.is_open
+
+    @property
     def is_near(self) -> bool:
         """Whether a wake word may be near its end."""
         return self._gate.is_open and not self._is_quiet

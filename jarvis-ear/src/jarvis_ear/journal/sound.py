@@ -196,6 +196,23 @@ NEAR_MISSES: Final = Kind(
     (*_MISSED, Remedy("the near misses of the last hour", "jarvis-ear status")),
 )
 
+SHADOW_DIFFERED: Final = Kind(
+    "ShadowDiffered",
+    "c95dd3027ac6f88281fe057d1d2618ad",
+    "The shadow threshold @REASON@ (score @WAKE_SCORE@)",
+    "The threshold in `hearing.wake.shadow_threshold` differs from the one in force: it "
+    "would have woken where the ear did not, or the reverse. If it woke only where people said the "
+    "wake word, or stayed asleep only where nobody did, it is the better one.",
+    (
+        Remedy(
+            "what it would have done today",
+            "journalctl -u jarvis-ear --since today EVENT=ShadowDiffered",
+        ),
+        Remedy("hear the sound: `hearing.wake_ledger.enabled`, then", "jarvis-ear events list"),
+        Remedy("sweep over all thresholds", "jarvis-ear replay --events --sweep"),
+    ),
+)
+
 SPEECH_REFUSED: Final = Kind(
     "SpeechRefused",
     "b92432215420c92dfa0b7fa77232a008",
@@ -233,5 +250,13 @@ KINDS: Final = (
     MICROPHONE_FOUND,
     *(MICROPHONE_SILENT, MICROPHONE_HEARD_AGAIN, MICROPHONE_MONITOR),
     *(SOUND_CLIPPED, SOUND_LOST, SPEAKER_LOST),
-    *(SELF_ECHO, NEAR_MISS, NEAR_MISSES, SPEECH_REFUSED, CHUNKS_MISSING, UNASKED_SPEECH),
+    *(
+        SELF_ECHO,
+        NEAR_MISS,
+        NEAR_MISSES,
+        SHADOW_DIFFERED,
+        SPEECH_REFUSED,
+        CHUNKS_MISSING,
+        UNASKED_SPEECH,
+    ),
 )

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final, NamedTuple, TypeAlias
 
 from jarvis_ear.options.option import Option
-from jarvis_ear.options.verbs import CommandLine, Verb
+from jarvis_ear.options.verbs import CommandLine, Flag, Verb
 
 ANY: Final = "text"
 FILE: Final = "FILE"
@@ -38,7 +38,8 @@ def completion(program: CommandLine, shell: str) -> str:
 def _places(program: CommandLine, verb: Verb, place: str) -> Iterator[tuple[str, list[Word]]]:
     words = [Word(name, below.meaning) for name, below in verb.verbs.items()]
     words += [Word(word, "") for word in verb.words]
-    words += [Word(flag.name, flag.meaning, flag.value) for flag in verb.flags if flag.meaning]
+    flags = verb.verbs[verb.usual].flags if verb.usual else verb.flags
+    words += [_of_flag(flag) for flag in flags if flag.meaning]
     is_default = verb is program.root and program.default_verb
     if verb.is_configured or is_default:
         schema = program.schema()
@@ -50,6 +51,11 @@ def _places(program: CommandLine, verb: Verb, place: str) -> Iterator[tuple[str,
     yield place, words
     for name, below in verb.verbs.items():
         yield from _places(program, below, f"{place}/{name}")
+
+
+def _of_flag(flag: Flag) -> Word:
+    is_path = flag.value in ("", FILE, FOLDER)
+    return Word(flag.name, flag.meaning, flag.value if is_path else ANY)
 
 
 def _of_option(option: Option, flag: str) -> Word:

@@ -95,8 +95,12 @@ class Verb(NamedTuple):
     """The names in the help of the values that it must take, before its word. FILE is a path."""
     value: str = ""
     """The name in the help of a value that it may take; empty: it takes none."""
+    values: str = ""
+    """The name in the help of values of which it may take any number, if it is configured."""
     verbs: Mapping[str, "Verb"] = {}
     """The verbs below it; it does nothing without one."""
+    usual: str = ""
+    """The verb below it that is meant if none is named; empty: one must be named."""
     is_configured: bool = False
     """Whether it takes the options of the configuration."""
 
@@ -191,6 +195,8 @@ class CommandLine:
         is_unknown = bool(words) and not words[0].startswith("-")
         if not names and self.default_verb and not is_unknown and not asks_help:
             names = (self.default_verb,)
+        if (usual := self.verb_at(names).usual) and not is_unknown and not asks_help:
+            names = (*names, usual)
         if self.verb_at(names).verbs and (is_unknown or not asks_help):
             raise UsageError(self._misunderstood(names, words))
         if asks_help:
@@ -226,20 +232,34 @@ class CommandLine:
     def own_words(self, names: VerbPath, words: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
         """Return what a configured verb takes for itself, by name, and the rest for ``load``.
 
-        Its value, if it takes one, comes before the options of the configuration.
+        Its value, if it takes one, comes before the options of the configuration. If it may take
+        any number, they stand anywhere, and are listed as ``values``.
         """
         verb, rest = self.verb_at(names), list(words)
         flags = {flag.name: flag for flag in verb.flags}
-        own, others = list[str](), list[str]()
+        own, others, values = list[str](), list[str](), list[str]()
         while rest:
             word = rest.pop(0)
-            flag = flags.get(word.partition("=")[0])
-            is_value = bool(verb.value) and not word.startswith("-") and not others
-            (own if flag is not None or is_value else others).append(word)
-            if flag is not None and flag.value and "=" not in word:
-                own += rest[:1]
+            name, has_value, _ = word.partition("=")
+            flag, is_option = flags.get(name), word.startswith("-")
+            if verb.values and not is_option:
+                values.append(word)
+                continue
+            is_own = flag is not None or bool(verb.value and not is_option and not others)
+            chosen = own if is_own else others
+            chosen.append(word)
+            takes_next = bool(flag.value) if flag else self._has_value(verb, name, rest)
+            if takes_next and not has_value:
+                chosen += rest[:1]
                 rest = rest[1:]
-        return self.parse(names, own), others
+        return {**self.parse(names, own), "values": values}, others
+
+    def _has_value(self, verb: Verb, flag: str, rest: Sequence[str]) -> bool:
+        """Whether the next word is not one of the verb's values, but that of an option."""
+        if not verb.values or not flag.startswith("-") or not rest or rest[0].startswith("--"):
+            return False
+        option = self.schema().by_flag.get(flag.replace("_", "-"))
+        return not flag.startswith("--no-") if option is None else option.kind is not bool
 
     def verb_at(self, names: Sequence[str]) -> Verb:
         """Return the verb with this path in the tree; an empty path is the program."""
@@ -277,11 +297,13 @@ class CommandLine:
         verb = self.verb_at(names)
         prog = " ".join((self.name, *names))
         optional_verb = self.default_verb and not names
+        optional_verb = optional_verb or bool(verb.usual)
         takes = (" [VERB]" if optional_verb else " VERB") if verb.verbs else ""
         takes += " [OPTION ...]" if verb.flags or verb.is_configured or verb.verbs else ""
         takes += "".join(f" {name}" for name in verb.needs)
         takes += f" {'|'.join(verb.words)}" if verb.words else ""
         takes += f" [{verb.value}]" if verb.value else ""
+        takes += f" [{verb.values} ...]" if verb.values else ""
         made = _Parser(
             prog=prog,
             usage=prog + takes,
@@ -296,15 +318,15 @@ class CommandLine:
             meaning = flag.meaning or argparse.SUPPRESS
             add = partial(made.add_argument, flag.name, help=meaning)
             if flag.value:
-                kind = _path if flag.value in {"FILE", "DIR"} else str
+                kind = _path if flag.value in ("FILE", "DIR") else str
                 add(metavar=flag.value, type=kind, action="append")
             else:
                 add(action="store_true")
         if names:
             made.add_argument("-h", "--help", action="store_true", help="print this")
         for name in verb.needs:
-            kind = _path if name == "FILE" else str
-            made.add_argument(name.lower(), metavar=name, type=kind, help=argparse.SUPPRESS)
+            of_need = _path if name == "FILE" else str
+            made.add_argument(name.lower(), metavar=name, type=of_need, help=argparse.SUPPRESS)
         if verb.words:
             made.add_argument(
                 "word", choices=verb.words, metavar="|".join(verb.words), help=argparse.SUPPRESS

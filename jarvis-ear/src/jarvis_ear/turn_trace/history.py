@@ -174,7 +174,7 @@ class TurnHistory:
         match event:
             case StateChanged():
                 return self._current
-            case hearing.Ignored() | hearing.NearMiss():
+            case hearing.Ignored() | hearing.NearMiss() | hearing.ShadowDiffered():
                 return ""
             case LinkUp() | LinkDown() | UnaskedSpeech():
                 return ""

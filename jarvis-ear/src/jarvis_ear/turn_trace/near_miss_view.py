@@ -1,4 +1,4 @@
-"""NearMissView: near misses of the wake word, for the journal, the console and the status."""
+"""NearMissView: near misses of the wake word, and what the shadow threshold would have done."""
 
 import logging
 import threading
@@ -9,8 +9,8 @@ from typing import Final, NamedTuple
 
 from jarvis_ear.config import Config
 from jarvis_ear.control.feed import Feed
-from jarvis_ear.hearing.events import NearMiss
-from jarvis_ear.journal.sound import NEAR_MISS, NEAR_MISSES
+from jarvis_ear.hearing.events import NearMiss, ShadowDiffered
+from jarvis_ear.journal.sound import NEAR_MISS, NEAR_MISSES, SHADOW_DIFFERED
 from jarvis_ear.turn_trace.trace import TraceEvent, TurnTrace
 
 HOUR_S: Final = 3600.0
@@ -96,13 +96,19 @@ class NearMissView:
         self._count = 0
         self._best: NearMiss | None = None  # of these
         self._total = 0
+        self._shadow = 0.0
+        self._shadow_wakes = 0
+        self._shadow_misses = 0
 
     def change(self, options: Config) -> None:
         """Give advice for these options."""
-        self._threshold = options.hearing.wake.least_score
+        wake = options.hearing.wake
+        self._threshold, self._shadow = wake.least_score, wake.shadow_threshold
 
     def draw(self, event: TraceEvent, trace: TurnTrace | None) -> None:  # noqa: ARG002 - no turn
         """Log and count a near miss, and show it to consoles."""
+        if isinstance(event, ShadowDiffered):
+            self._draw_shadow(event)
         if not isinstance(event, NearMiss):
             return
         why, threshold = advice(event, self._threshold), event.word.threshold or self._threshold
@@ -139,8 +145,25 @@ class NearMissView:
         self._logger.info("%s", text, extra={**_heard(best), **fields})
 
     def counters(self) -> Mapping[str, int]:
-        """Return the number of near misses since the start."""
-        return {"near_misses": self._total}
+        """Return the number of near misses since the start, and of what a shadow threshold did.
+
+        ``shadow_wakes``: it would have woken and the ear did not; ``shadow_misses``: the reverse.
+        """
+        if not self._shadow:
+            return {"near_misses": self._total}
+        shadow = {"shadow_wakes": self._shadow_wakes, "shadow_misses": self._shadow_misses}
+        return {"near_misses": self._total, **shadow}
+
+    def _draw_shadow(self, event: ShadowDiffered) -> None:
+        """Log and count a decision of the shadow threshold that differs."""
+        with self._lock:
+            self._shadow_misses += event.woke
+            self._shadow_wakes += not event.woke
+        reason = f"of {self._shadow:g} would {'not ' if event.woke else ''}have woken"
+        score = round(event.score, 3)
+        fields = SHADOW_DIFFERED.fields(WAKE_SCORE=score, REASON=reason)
+        text = f"a threshold {reason} (score {event.score:.2f}, threshold {self._threshold:g})"
+        self._logger.info("%s", text, extra=fields)
 
     def details(self) -> Mapping[str, object]:
         """Return the near misses of the last hour, and the newest one, for the status."""

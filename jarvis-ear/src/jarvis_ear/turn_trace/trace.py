@@ -246,6 +246,7 @@ class TurnTrace:
                 | hearing.HoldTurn()
                 | hearing.StopSpeaking()
                 | hearing.NearMiss()
+                | hearing.ShadowDiffered()
                 | hearing.Ignored()
                 | TurnForgotten()
             ):

@@ -1,0 +1,1 @@
+"""Measures a room, its voices and its loudspeaker, and recommends options."""
