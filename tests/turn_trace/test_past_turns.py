@@ -57,9 +57,8 @@ def write_journal(home, *records, status=0, complaint=""):
     """Put a journalctl into the path that answers with these records, if they match."""
     program = home / "bin" / "journalctl"
     program.parent.mkdir()
-    stamped = [
-        {"__REALTIME_TIMESTAMP": str(int(1e6 * (NOW + 60)) + n), **r} for n, r in enumerate(records)
-    ]
+    later = int(1e6 * (time.time() + 60))  # than the ledger
+    stamped = [{"__REALTIME_TIMESTAMP": str(later + n), **r} for n, r in enumerate(records)]
     (home / "records").write_text("\n".join(json.dumps(each) for each in stamped) + "\n{torn")
     program.write_text(
         f"#!/bin/sh\necho '{complaint}' >&2\n"
