@@ -127,7 +127,7 @@ def test_a_switched_module_is_shown_on_every_page_and_on_later_ones(open_page, p
     one, other = open_page(plain.url), open_page(plain.url)
     for page in (one, other):
         expect(page.get_by_role("switch", name="Vision")).to_be_enabled()
-    one.get_by_text("Vision").click()
+    one.get_by_text("Vision", exact=True).click()
     expect(other.get_by_role("switch", name="Vision")).not_to_be_checked()
     expect(other.locator("#events")).to_contain_text("module_status_changed")
     one.get_by_role("switch", name="Action").click()
