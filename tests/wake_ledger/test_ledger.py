@@ -31,7 +31,7 @@ from jarvis_ear.wake_ledger.ledger import MAX_WAITING, WakeLedger
 
 SOON_S = 20.0
 SOUND = WordSound(Dbfs(-20.04), Dbfs(-60.0), 0.0125)
-CLIP_BYTES = 3 * 32_000 + 4096
+CLIP_BYTES = 4 * 32_000 + 4096
 NOW = 1_700_000_000.0
 
 
@@ -95,16 +95,16 @@ def sound_of(path: Path) -> np.ndarray:
         return np.frombuffer(file.readframes(file.getnframes()), "<i2")
 
 
-def test_a_clip_holds_two_seconds_before_and_one_after(keeping):
+def test_a_clip_holds_three_seconds_before_and_one_after(keeping):
     keeping.hear(5000)
     keeping.hear(1000, keeping.wake())
     [clip] = keeping.waits_for(1)
     assert (clip.id, clip.kind, clip.score, clip.threshold) == ("0000abcd", "wake", 0.8, 0.5)
     assert (clip.level_dbfs, clip.noise_floor_dbfs, clip.clipped_percent) == (-20.0, -60.0, 1.25)
-    assert (clip.word, clip.seconds, clip.label) == ("Hey Jarvis", 3.0, None)
+    assert (clip.word, clip.seconds, clip.label) == ("Hey Jarvis", 4.0, None)
     assert clip.time == iso_time(NOW)
     sound = sound_of(keeping.folder / "0000abcd.wav")
-    assert list(sound) == list(np.arange(samples(3000), samples(6000)) % 30_000)
+    assert list(sound) == list(np.arange(samples(2000), samples(6000)) % 30_000)
 
 
 def test_a_near_miss_is_known_later_and_its_clip_begins_where_it_was(keeping):
@@ -113,9 +113,9 @@ def test_a_near_miss_is_known_later_and_its_clip_begins_where_it_was(keeping):
     keeping.hear(2000)
     keeping.hear(20, miss)
     [clip] = keeping.waits_for(1)
-    assert (clip.kind, clip.score, clip.seconds) == ("near_miss", 0.345, 3.0)
+    assert (clip.kind, clip.score, clip.seconds) == ("near_miss", 0.345, 4.0)
     assert clip.time == iso_time(NOW - 2)
-    assert sound_of(keeping.folder / f"{clip.id}.wav")[0] == samples(3000) % 30_000
+    assert sound_of(keeping.folder / f"{clip.id}.wav")[0] == samples(2000) % 30_000
 
 
 def test_what_was_not_heard_is_not_in_it(keeping):

@@ -140,7 +140,7 @@ class WakeLedgerOptions(Section):
     """Clips of wake words and near misses, to find out why the ear does or does not wake."""
 
     enabled: bool = False
-    """Store the sound from 2 s before to 1 s after each wake word and near miss in the state
+    """Store the sound from 3 s before to 1 s after each wake word and near miss in the state
     folder, readable by the ear's user only; see `jarvis-ear events`. Off: no sound is stored; clips
     that are there stay until `jarvis-ear events purge`."""
     max_mb: int = Field(default=50, ge=1, le=10_000)

@@ -205,7 +205,7 @@ WAKE_LEDGER: Final = Kind(
     "WakeLedger",
     "f98cddb42a5d74bb69d5811db28a5898",
     "The wake ledger stores sound in @PLACE@",
-    "The sound of wake words and near misses is stored, from 2 s before each to 1 s after it, "
+    "The sound of wake words and near misses is stored, from 3 s before each to 1 s after it, "
     "readable by the ear's user only: `hearing.wake_ledger.enabled` is set. Told at each start.",
     (
         Remedy("list the clips", "jarvis-ear events list"),

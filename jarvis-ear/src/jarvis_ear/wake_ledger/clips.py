@@ -50,7 +50,7 @@ class Clip:
     clipped_percent: float | None
     """How loud the word was, and in which noise; None: not measured."""
     seconds: float
-    """Length of the sound: 2 s before the score, and 1 s after it."""
+    """Length of the sound: 3 s before the score, and 1 s after it."""
     label: bool | None = None
     """Whether it really was the wake word, as the owner says; None: not labelled."""
 
