@@ -31,7 +31,7 @@ from jarvis_ear.wake_ledger.ledger import MAX_WAITING, WakeLedger
 
 SOON_S = 20.0
 SOUND = WordSound(Dbfs(-20.04), Dbfs(-60.0), 0.0125)
-CLIP_BYTES = 4 * 32_000 + 4096
+CLIP_BYTES = 3 * 32_000 + 4096  # of those that `stored` makes
 NOW = 1_700_000_000.0
 
 

@@ -94,7 +94,7 @@ def test_both_are_stored_privately_and_listed(kept):
     for each in listed:
         with wave.open(str(clips(home) / f"{each['id']}.wav")) as file:
             pcm = file.readframes(file.getnframes())
-        assert len(pcm) == 3 * 32_000
+        assert len(pcm) == 4 * 32_000
         assert pcm in SOUND.tobytes()
 
 
