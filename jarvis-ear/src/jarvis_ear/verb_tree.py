@@ -158,10 +158,18 @@ VERBS: Final[dict[str, Verb]] = {
         (Flag("--json", "print all numbers, as one line of JSON"),),
     ),
     "monitor": Verb(
-        "show the running ear in a terminal, live, until Ctrl-C",
-        "jarvis-ear monitor",
-        {0: "stopped", 141: "nobody reads the output any more"},
+        "show the running ear in a terminal, live; with FILE or --device NAME an ear of its own",
+        "jarvis-ear monitor --device usb",
+        {
+            0: "stopped, or the sound file is over",
+            66: "the sound file cannot be read",
+            69: "the microphone of --device cannot be used",
+            141: "nobody reads the output any more",
+            **MISTAKES,
+        },
         (Flag("--json", "print the feed instead, one line of JSON for each change"),),
+        value="FILE",
+        is_configured=True,
     ),
     "metrics": Verb(
         "print the numbers of the running ear in the text format of Prometheus",
