@@ -262,6 +262,7 @@ VERBS: Final[dict[str, Verb]] = {
         (
             Flag("--words", "how often the wake word is said, near and far together (10)", "N"),
             Flag("--minutes", "how long the room is heard; 0: not at all (5)", "N"),
+            Flag("--compare", "only compare the microphones, and recommend one of them"),
             Flag("--near", "a recording of wake words, instead of the microphone", "FILE"),
             Flag("--far", "one from farther away, with commands", "FILE"),
             Flag("--room", "a recording of the room without the wake word", "FILE"),
