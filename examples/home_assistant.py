@@ -38,7 +38,8 @@ async def reach(ear: AsyncClient) -> None:
     """Connect to an ear that may only be starting: try for 15 s."""
     for attempts_left in reversed(range(30)):
         try:
-            return await ear.connect()
+            await ear.connect()
+            break
         except OSError as error:
             if not attempts_left:
                 raise SystemExit(f"no ear answers at {args.uri}: {error}") from None
