@@ -47,7 +47,10 @@ async def reach(ear: AsyncClient) -> None:
 
 
 async def main(turns: int) -> None:
-    ear = AsyncClient.from_uri(args.uri)
+    try:
+        ear = AsyncClient.from_uri(args.uri)
+    except ValueError as error:
+        raise SystemExit(f"--uri {args.uri}: {error}") from None
     await reach(ear)
     try:
         for hello in (RunSatellite(), Describe()):
@@ -63,7 +66,8 @@ async def main(turns: int) -> None:
     except ConnectionError as error:
         raise SystemExit(f"the ear is gone: {error}") from None
     finally:
-        await ear.disconnect()
+        with contextlib.suppress(ConnectionError):
+            await ear.disconnect()
 
 
 with contextlib.suppress(KeyboardInterrupt):
