@@ -240,7 +240,8 @@ def _lag_ms(lag: session.Lag) -> dict[str, int]:
 
 def _lines(findings: CalibrationResult, lag: session.Lag | str, cost: float) -> Iterator[str]:
     swept = findings.sweep
-    yield f"heard: {swept.words} wake words, {60 * swept.hours:.1f} minutes of the room"
+    words = f"{swept.words} wake word{'s' * (swept.words != 1)}"
+    yield f"heard: {words}, {60 * swept.hours:.1f} minutes of the room"
     if findings.word_levels:
         level = median(findings.word_levels)
         noise = "" if findings.noise_dbfs is None else f", the room {findings.noise_dbfs:.0f} dBFS"
