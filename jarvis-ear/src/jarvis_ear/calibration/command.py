@@ -118,7 +118,8 @@ def _compared(options: config.Config, replayer: Replayer) -> list[MicrophoneTria
     """Compare the microphones; empty if there is nothing to compare."""
     found = candidates(portaudio_process.for_input(), SoundCards())
     if len(found) < 2:  # noqa: PLR2004 - a comparison
-        only = f"one microphone, {found[0].name}" if found else "no microphone with a stable name (jarvis-ear devices)"
+        none = "no microphone with a stable name (jarvis-ear devices)"
+        only = f"one microphone, {found[0].name}" if found else none
         say(f"There is {only}: nothing to compare.")
         return []
     try:
