@@ -4,11 +4,13 @@
 Needs python3-usb, and the right to write to the device. The same program for every state.
 """
 
+import argparse
 import importlib
 import importlib.util
 import json
 import sys
 
+argparse.ArgumentParser(description=__doc__).parse_args()
 if importlib.util.find_spec("usb") is None:
     sys.exit("python3-usb is not installed: apt install python3-usb")
 usb_core = importlib.import_module("usb.core")

