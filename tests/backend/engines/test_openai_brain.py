@@ -191,7 +191,7 @@ async def test_a_model_that_only_calls_tools_is_stopped(chat):
     [
         ([*NOON[:2], None], "cannot be used: "),
         (NOON[:3], "ended before the answer was complete"),
-        ([b"data: {\n"], "expected JSON, got '{'"),
+        ([b"data: {\n"], "completions cannot be used: expected JSON, got '{'"),
         ([b'data: {"error": {"message": "too busy"}}\n\n'], "chat server failed: .*too busy"),
         ([b"data: " + b"x" * 2_000_000], "sent more than 1048576 bytes"),
         ([*(call("lamp", "", index=n) for n in range(CALLS + 1)), DONE], "more than 8 tools"),
@@ -204,6 +204,13 @@ async def test_a_server_that_misbehaves_is_an_error(chat, answer, complaint):
         with pytest.raises(EngineError, match=complaint) as failed:
             await said(brain)
     assert len(str(failed.value)) < 300
+
+
+async def test_an_answer_is_complete_with_a_reason_for_its_end(chat):
+    """Some servers close the stream without [DONE]."""
+    end = b'data: {"choices": [{"delta": {}, "finish_reason": "stop"}]}\n\n'
+    async with chat([*NOON[:3], end]) as (brain, _server):
+        assert await said(brain) == ["It is no", "on."]
 
 
 async def test_an_interrupted_answer_is_remembered_as_far_as_it_went(chat):

@@ -63,6 +63,8 @@ class _Round:
 
     text: str = ""
     calls: dict[int, _Call] = field(default_factory=dict)
+    is_complete: bool = False
+    """The server has given a reason for the end."""
 
 
 class HttpBrain(HttpEngine):
@@ -160,7 +162,7 @@ class HttpBrain(HttpEngine):
                     raise EngineError(f"{url} answered {answer.status_code}: {excerpt(body)}")
                 if "event-stream" not in answer.headers.get("content-type", ""):
                     body = b"".join([piece async for piece in pieces])
-                    yield self._take_whole(read_json(body), this)
+                    yield self._take_whole(_read_piece(url, body), this)
                     return
                 async for line in _lines(pieces):
                     if not line.startswith(_DATA):
@@ -168,13 +170,14 @@ class HttpBrain(HttpEngine):
                     data = line.removeprefix(_DATA).strip()
                     if data == _END:
                         return
-                    if piece := self._take_piece(read_json(data), this):
+                    if piece := self._take_piece(_read_piece(url, data), this):
                         yield piece
         except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
             if isinstance(error, TimeoutError | httpx.TimeoutException):
                 raise self._too_late(url) from None
             raise EngineError(f"{url} cannot be used: {error or type(error).__name__}") from error
-        raise EngineError(f"{url} ended before the answer was complete")
+        if not this.is_complete:  # some servers send no [DONE]
+            raise EngineError(f"{url} ended before the answer was complete")
 
     async def _pieces(self, answer: httpx.Response, deadline: float) -> AsyncGenerator[bytes, None]:
         """Yield the body, as long as it is not too large and not too late."""
@@ -204,6 +207,9 @@ class HttpBrain(HttpEngine):
         return this.text
 
     def _take_piece(self, value: Any, this: _Round) -> str:  # noqa: ANN401 - foreign JSON
+        match value:
+            case {"choices": [{"finish_reason": str()}, *_]}:
+                this.is_complete = True
         match value:
             case {"error": error}:
                 raise EngineError(f"the chat server failed: {excerpt(str(error).encode())}")
@@ -236,6 +242,14 @@ class HttpBrain(HttpEngine):
         self._histories[question.room] = history
         while len(self._histories) > MAX_ROOMS:
             self._histories.popitem(last=False)
+
+
+def _read_piece(url: str, data: bytes) -> Any:  # noqa: ANN401 - foreign JSON
+    """Return the value of ``data``, or raise EngineError that names the server."""
+    try:
+        return read_json(data)
+    except EngineError as error:
+        raise EngineError(f"{url} cannot be used: {error}") from None
 
 
 async def _lines(pieces: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
