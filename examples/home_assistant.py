@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import contextlib
 
 from wyoming.asr import Transcribe, Transcript
 from wyoming.audio import AudioStart, AudioStop
@@ -33,8 +34,25 @@ def answers(event: Event) -> list[Event]:
     return []
 
 
+async def reach(ear: AsyncClient) -> None:
+    """Connect to an ear that may only be starting: try for 15 s."""
+    for attempts_left in reversed(range(30)):
+        try:
+            await ear.connect()
+            break
+        except OSError as error:
+            if not attempts_left:
+                raise SystemExit(f"no ear answers at {args.uri}: {error}") from None
+        await asyncio.sleep(0.5)
+
+
 async def main(turns: int) -> None:
-    async with AsyncClient.from_uri(args.uri) as ear:
+    try:
+        ear = AsyncClient.from_uri(args.uri)
+    except ValueError as error:
+        raise SystemExit(f"--uri {args.uri}: {error}") from None
+    await reach(ear)
+    try:
         for hello in (RunSatellite(), Describe()):
             await ear.write_event(hello.event())
         while event := await ear.read_event():
@@ -44,6 +62,13 @@ async def main(turns: int) -> None:
                 await ear.write_event(answer)
             if event.type == "played" and (turns := turns - 1) == 0:
                 return
+        raise SystemExit("the ear has closed the connection: it ended, or another server uses it")
+    except ConnectionError as error:
+        raise SystemExit(f"the ear is gone: {error}") from None
+    finally:
+        with contextlib.suppress(ConnectionError):
+            await ear.disconnect()
 
 
-asyncio.run(main(args.turns))
+with contextlib.suppress(KeyboardInterrupt):
+    asyncio.run(main(args.turns))

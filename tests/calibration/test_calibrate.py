@@ -152,6 +152,7 @@ def test_it_recommends_from_files_and_writes_when_told_to(sounds, options, capsy
     assert set(found) == {
         *("format", "words", "hours", "utterances", "word_level_dbfs", "noise_dbfs"),
         *("clipped_percent", "present", "best", "advice", "changes", "loudspeaker", "file"),
+        "microphones",
     }
     assert (found["words"], found["hours"], found["file"]) == (4, 0.0017, str(options))
     assert found["present"]["missed"]["count"] >= 1

@@ -306,6 +306,7 @@ def test_an_ear_that_is_absent_refuses_or_is_another_one():
     lines = machine.judge_ear(facts, "https://b:2")
     assert graded(lines) == [("ear", "ok", 0), ("ear", "warn", 0), ("ear", "warn", 0)]
     assert "it talks to http://a:1, this configuration says https://b:2" in lines[2].text
+    assert "--with-backend" in lines[2].fix
 
 
 UNIT = {

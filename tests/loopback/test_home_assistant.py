@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from fakes.program import VERB, run
 from fakes.voice_server import free_port
 
 QUESTION = Path(__file__).parents[1] / "data" / "hey-jarvis-what-time-is-it.wav"
+EXAMPLE = Path(__file__).parents[2] / "examples" / "home_assistant.py"
 
 
 @pytest.mark.parametrize("logged", [True, False], ids=["with words", "without words"])
@@ -39,6 +41,18 @@ def test_a_question_is_answered_by_home_assistant(tmp_path, logged):
     assert "Home Assistant reached at" in log
     sounds = [file.read_bytes() for file in sorted(replies.iterdir())]
     assert sum(len(sound) - 44 for sound in sounds) == 2 * 22_050
+
+
+def test_the_stand_in_of_the_page_may_be_started_before_the_ear(tmp_path):
+    uri = f"tcp://127.0.0.1:{free_port()}"
+    folders = dict.fromkeys(("RUNTIME_DIRECTORY", "STATE_DIRECTORY"), str(tmp_path))
+    command = [sys.executable, EXAMPLE, "--turns=1", "--uri", uri]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as stand_in:
+        options = ("--uri", uri, "--input", QUESTION, "--fast", "--speaker.device=none")
+        run([*VERB, "wyoming", *options], env={**os.environ, **folders})
+        said, complaint = stand_in.communicate(timeout=20)
+    assert (stand_in.returncode, complaint) == (0, b"")
+    assert said.split()[-1] == b"played"
 
 
 @pytest.mark.parametrize(

@@ -268,7 +268,7 @@ def test_a_mute_switch_makes_it_deaf_and_the_next_word_is_heard(tmp_path):
         done = run_verb(ear.environment, "status", check=False)
         assert done.returncode == 1
         assert "deaf: microphone 'default' gives only zeros" in done.stdout.splitlines()[0]
-        assert "\nto do: check the mute switch and the cable; " in done.stdout
+        assert "\n  to do         check the mute switch and the cable; " in done.stdout
         ear.wait_for("gives sound again")
         ear.wait_for("-> capturing")
         report = ear.status()

@@ -116,9 +116,7 @@ def _tell_journal(error: Exception) -> bool:
     return log_final_error(error)
 
 
-def _do(  # noqa: PLR0911 - one for each verb
-    names: VerbPath, words: list[str], *, run: Run | None
-) -> int:
+def _do(names: VerbPath, words: list[str], *, run: Run | None) -> int:
     if COMMAND_LINE.verb_at(names).is_configured:
         return _configured(names[0], words, run)
     given = COMMAND_LINE.parse(names, _joined(words) if names == ("mute",) else words)
@@ -135,10 +133,6 @@ def _do(  # noqa: PLR0911 - one for each verb
             from jarvis_ear.turn_trace.command import turns  # noqa: PLC0415 - for this verb only
 
             return turns(verb, given)
-        case ("monitor",):
-            from jarvis_ear.monitor.command import monitor  # noqa: PLC0415 - loads rich
-
-            return monitor(as_json="json" in given)
         case ("devices",):
             return print_text(_devices())
     return _ask_ear(names[0], given)
@@ -167,11 +161,8 @@ def _configured(verb: str, words: list[str], run: Run | None) -> int:
     if verb == "wyoming":
         words = ["--backend.protocol", "wyoming", *words]
     given, words = COMMAND_LINE.own_words((verb,), words)
-    if verb == "doctor":
-        from jarvis_ear.doctor.command import doctor  # noqa: PLC0415 - for this verb only
-
-        load, file = partial(COMMAND_LINE.load, words), given.get("bundle")
-        return doctor(load, as_json_line="json" in given, bundle_file=file)
+    if verb in ("monitor", "doctor"):
+        return _lazily_configured(verb, given, words)
     loaded = COMMAND_LINE.load(words)
     match verb:
         case "mic-check":
@@ -187,6 +178,19 @@ def _configured(verb: str, words: list[str], run: Run | None) -> int:
 
             return console(loaded.config.console.port, is_opened="open" in given)
     return (run or _composition_root())(loaded)
+
+
+def _lazily_configured(verb: str, given: Mapping[str, Any], words: list[str]) -> int:
+    """Carry out a verb that goes on without the options if they have a mistake, or needs none."""
+    load, as_json = partial(COMMAND_LINE.load, words), "json" in given
+    if verb == "doctor":
+        from jarvis_ear.doctor.command import doctor  # noqa: PLC0415 - for this verb only
+
+        return doctor(load, as_json_line=as_json, bundle_file=given.get("bundle"))
+    from jarvis_ear.monitor.command import monitor  # noqa: PLC0415 - loads rich
+
+    file = given.get("value") or ""
+    return monitor(file, words, lambda: load().config, as_json=as_json)
 
 
 def _heard_again(verb: str, words: list[str]) -> int:

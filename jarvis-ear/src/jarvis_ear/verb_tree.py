@@ -158,10 +158,18 @@ VERBS: Final[dict[str, Verb]] = {
         (Flag("--json", "print all numbers, as one line of JSON"),),
     ),
     "monitor": Verb(
-        "show the running ear in a terminal, live, until Ctrl-C",
-        "jarvis-ear monitor",
-        {0: "stopped", 141: "nobody reads the output any more"},
+        "show the running ear in a terminal, live; with FILE or --device NAME an ear of its own",
+        "jarvis-ear monitor --device usb",
+        {
+            0: "stopped, or the sound file is over",
+            66: "the sound file cannot be read",
+            69: "the microphone of --device cannot be used",
+            141: "nobody reads the output any more",
+            **MISTAKES,
+        },
         (Flag("--json", "print the feed instead, one line of JSON for each change"),),
+        value="FILE",
+        is_configured=True,
     ),
     "metrics": Verb(
         "print the numbers of the running ear in the text format of Prometheus",
@@ -254,6 +262,7 @@ VERBS: Final[dict[str, Verb]] = {
         (
             Flag("--words", "how often the wake word is said, near and far together (10)", "N"),
             Flag("--minutes", "how long the room is heard; 0: not at all (5)", "N"),
+            Flag("--compare", "only compare the microphones, and recommend one of them"),
             Flag("--near", "a recording of wake words, instead of the microphone", "FILE"),
             Flag("--far", "one from farther away, with commands", "FILE"),
             Flag("--room", "a recording of the room without the wake word", "FILE"),

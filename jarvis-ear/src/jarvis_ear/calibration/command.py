@@ -13,6 +13,14 @@ from typing import Any, Final
 from jarvis_ear import config
 from jarvis_ear.calibration import session
 from jarvis_ear.calibration.analysis import CalibrationResult, Recommendation, analysed
+from jarvis_ear.calibration.comparison import (
+    MicrophoneTrial,
+    best_of,
+    candidates,
+    compare,
+    comparison_lines,
+    device_change,
+)
 from jarvis_ear.calibration.loudspeaker import lag_ms
 from jarvis_ear.calibration.options_file import offer, say
 from jarvis_ear.calibration.words import word_spans
@@ -45,31 +53,88 @@ def calibrate(given: Mapping[str, Any], options: config.Config, file: Path) -> i
     count = int(_number(given, "words", WORDS, 2, 100))
     minutes = _number(given, "minutes", MINUTES, 0, 24 * 60)
     replayer = Replayer(options.hearing)
+    if "compare" in given:
+        return _compare_only(given, options, file, replayer)
+    tried: list[MicrophoneTrial] = []
     lag: session.Lag | str = "it was not measured: recordings were given"
     changes: list[Recommendation] = []
     if {"near", "far", "room"} & given.keys():
         words, room = _from_files(given, replayer, options.hearing)
     else:
-        words, room, lag = _from_microphone(replayer, options, count, minutes)
-        changes += _device(options.microphone)
+        if not (options.microphone.device or options.microphone.input):
+            tried = _compared(options, replayer)
+        heard = _with_best(options, tried)
+        words, room, lag = _from_microphone(replayer, heard, count, minutes)
+        changes += device_change(tried, "") if tried else _device(options.microphone)
     findings = analysed(replayer, words, room, options.hearing, cost)
     changes += findings.changes
     if isinstance(lag, session.Lag):
         changes += _lag_changes(lag, options.speaker)
     findings.changes = changes
     if "json" in given:
-        print_text(json.dumps(listing(findings, lag, file)) + "\n")
+        microphones = [trial.as_json() for trial in tried]
+        found = {**listing(findings, lag, file), "microphones": microphones}
+        print_text(json.dumps(found) + "\n")
     else:
-        print_text("\n".join(_lines(findings, lag, cost)) + "\n")
+        rows = [*comparison_lines(tried), ""] if tried else []
+        print_text("\n".join([*rows, *_lines(findings, lag, cost)]) + "\n")
+    return _offered(changes, file, given)
+
+
+def listing(findings: CalibrationResult, lag: session.Lag | str, file: Path) -> dict[str, Any]:
+    """Return what `calibrate --json` prints of the recordings and the loudspeaker."""
+    found = {"why": lag} if isinstance(lag, str) else _lag_ms(lag)
+    return {"format": SCHEMA, **findings.as_json(), "loudspeaker": found, "file": str(file)}
+
+
+def _offered(changes: list[Recommendation], file: Path, given: Mapping[str, Any]) -> int:
     if not changes:
         return 0
     return offer(changes, file, is_agreed="yes" in given, is_quiet="json" in given)
 
 
-def listing(findings: CalibrationResult, lag: session.Lag | str, file: Path) -> dict[str, Any]:
-    """Return what `calibrate --json` prints."""
-    found = {"why": lag} if isinstance(lag, str) else _lag_ms(lag)
-    return {"format": SCHEMA, **findings.as_json(), "loudspeaker": found, "file": str(file)}
+def _compare_only(
+    given: Mapping[str, Any], options: config.Config, file: Path, replayer: Replayer
+) -> int:
+    """Compare the microphones, and measure nothing else."""
+    if {"near", "far", "room"} & given.keys() or options.microphone.input:
+        raise UsageError("calibrate: --compare: expected microphones, not recordings")
+    tried = _compared(options, replayer)
+    changes = list(device_change(tried, options.microphone.device)) if tried else []
+    if "json" in given:
+        found = {
+            "format": SCHEMA,
+            "microphones": [trial.as_json() for trial in tried],
+            "changes": [change._asdict() for change in changes],
+            "file": str(file),
+        }
+        print_text(json.dumps(found) + "\n")
+    elif tried:
+        print_text("\n".join([*comparison_lines(tried), *_change_lines(changes)]) + "\n")
+    return _offered(changes, file, given)
+
+
+def _compared(options: config.Config, replayer: Replayer) -> list[MicrophoneTrial]:
+    """Compare the microphones; empty if there is nothing to compare."""
+    found = candidates(portaudio_process.for_input(), SoundCards())
+    if len(found) < 2:  # noqa: PLR2004 - a comparison
+        none = "no microphone with a stable name (jarvis-ear devices)"
+        only = f"one microphone, {found[0].name}" if found else none
+        say(f"There is {only}: nothing to compare.")
+        return []
+    try:
+        with _quiet_log():
+            return compare(found, options, replayer, say, make_source)
+    except MicrophoneBusy as error:
+        raise DeviceError(f"{error}; {_STOP_IT}") from error
+
+
+def _with_best(options: config.Config, tried: list[MicrophoneTrial]) -> config.Config:
+    """Return the options with the best microphone, for the measurements that follow."""
+    if not tried or not best_of(tried).heard:
+        return options
+    chosen = options.microphone.model_copy(update={"device": best_of(tried).device})
+    return options.model_copy(update={"microphone": chosen})
 
 
 def _number(given: Mapping[str, Any], name: str, default: str, least: float, most: float) -> float:
@@ -176,7 +241,8 @@ def _lag_ms(lag: session.Lag) -> dict[str, int]:
 
 def _lines(findings: CalibrationResult, lag: session.Lag | str, cost: float) -> Iterator[str]:
     swept = findings.sweep
-    yield f"heard: {swept.words} wake words, {60 * swept.hours:.1f} minutes of the room"
+    words = f"{swept.words} wake word{'s' * (swept.words != 1)}"
+    yield f"heard: {words}, {60 * swept.hours:.1f} minutes of the room"
     if findings.word_levels:
         level = median(findings.word_levels)
         noise = "" if findings.noise_dbfs is None else f", the room {findings.noise_dbfs:.0f} dBFS"
@@ -200,7 +266,12 @@ def _lines(findings: CalibrationResult, lag: session.Lag | str, cost: float) -> 
     if not findings.changes:
         yield "The present options are the best ones."
         return
-    yield "recommended:"
-    for key, old, new, why in findings.changes:
+    yield from _change_lines(findings.changes)
+
+
+def _change_lines(changes: list[Recommendation]) -> Iterator[str]:
+    if changes:
+        yield "recommended:"
+    for key, old, new, why in changes:
         yield f"- {key} = {written(old)}"
         yield f"+ {key} = {written(new):<12} # {why}"

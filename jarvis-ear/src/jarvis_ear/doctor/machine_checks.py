@@ -119,7 +119,8 @@ def _judge_report(report: Mapping[str, Any], url: str) -> Results:
         lines.append(warn("ear", text, "systemctl restart jarvis-ear"))
     if url and report.get("backend_url") not in (None, url):
         text = f"it talks to {report['backend_url']}, this configuration says {url}"
-        fix = "systemctl reload jarvis-ear, or give the options of the ear to the doctor"
+        fix = "give the doctor the options of the ear (make run: --with-backend); for a service: "
+        fix += "systemctl reload jarvis-ear"
         lines.append(warn("ear", text, fix))
     return lines
 

@@ -205,11 +205,11 @@ BACKEND_UNREACHABLE: Final = Kind(
     "cannot be resolved, or a firewall blocks the connection. The ear retries every few seconds "
     "and logs the outage once. An utterance waits 30 s for the backend.",
     (
+        Remedy("find what fails: name, port, certificate or login", "jarvis-ear doctor"),
         Remedy(
-            "whether the service may reach that address",
-            "systemctl show jarvis-ear -p IPAddressAllow",
+            "if the backend is on the internet, the service needs IPAddressAllow=",
+            "systemctl edit jarvis-ear",
         ),
-        Remedy("allow it: IPAddressAllow= in", "systemctl edit jarvis-ear"),
         _LINK,
     ),
 )

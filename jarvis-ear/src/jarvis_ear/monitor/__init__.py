@@ -1,1 +1,1 @@
-"""`jarvis-ear monitor`: a running ear in a terminal."""
+"""`jarvis-ear monitor`: an ear in a terminal, the running one or one in this process."""

@@ -25,8 +25,8 @@ from jarvis_ear.wake_ledger.clips import FOLDER, NEAR_MISS, WAKE, Clip, ClipFold
 _LOGGER = logging.getLogger(__name__)
 
 BEFORE: Final = samples(3000)
-"""Sound of a clip before the score, which depends on 2.3 s: the wake model has a window of 1.3 s, its
-networks another 0.8 s, and the verifier hears 0.24 s more."""
+"""Sound of a clip before the score, which depends on 2.3 s: the wake model has a window of 1.3 s,
+its networks another 0.8 s, and the verifier hears 0.24 s more."""
 
 AFTER: Final = samples(1000)
 """Sound of a clip after it."""
