@@ -76,6 +76,11 @@ def test_the_configuration_is_checked(capsys, monkeypatch):
     assert reachable == "warning: listening on ::: other machines can reach this backend"
     assert password.startswith("warning: --insecure-password: ")
     assert fine == "the configuration is fine"
+    monkeypatch.setenv("JARVIS_BACKEND_STATE_DIR", "/nonexistent")
+    assert cli.main(["check", "--stt.engine", "faster-whisper", "--tts.engine", "piper"]) == 0
+    whisper, voice, _fine = capsys.readouterr().out.splitlines()
+    assert whisper.endswith(" tiny.en is not here: jarvis-backend models fetch tiny.en")
+    assert voice.endswith(" joe is not here: jarvis-backend models fetch joe")
     monkeypatch.setenv("JARVIS_BACKEND_WORKERS", "2")
     assert cli.main(["check"]) == 78
     assert capsys.readouterr().out == ""

@@ -153,8 +153,9 @@ def _do(names: VerbPath, words: list[str], *, run: Run | None) -> int:
     config: BackendConfig = COMMAND_LINE.load(words).config
     if names == ("check",):
         from jarvis_backend.config import warnings  # noqa: PLC0415 - loads pydantic
+        from jarvis_backend.models import absences  # noqa: PLC0415 - only this verb
 
-        return print_text(check_report(warnings(config)))
+        return print_text(check_report([*warnings(config), *absences(config)]))
     if not config.message_queue:  # python-socketio would load Redis: 6 MiB
         sys.modules.setdefault("redis", None)  # type: ignore[arg-type]  # None forbids the import
     return (run or _server())(config)

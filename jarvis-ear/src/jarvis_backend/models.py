@@ -8,12 +8,19 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from jarvis_backend.errors import ModelMissing
 
+if TYPE_CHECKING:
+    from jarvis_backend.config import BackendConfig
+
 FOLDER: Final = "models"
 """Name of the folder of the models, below the state folder. Each model is one folder in it."""
+
+DEFAULT_WHISPER: Final = "tiny.en"
+DEFAULT_VOICE: Final = "joe"
+"""Models of faster-whisper and Piper without ``stt.model`` and ``tts.model``."""
 
 
 class ModelFile(NamedTuple):
@@ -151,6 +158,21 @@ def piper_voice(model: str, folder: Path) -> Path:
     if not Path(f"{found}.json").is_file():
         raise ModelMissing(f"{found} has no {found.name}.json beside it, which describes the voice")
     return found
+
+
+def absences(config: "BackendConfig") -> Iterator[str]:
+    """Yield what is missing of the models that the engines of ``config`` use."""
+    folder = models_folder(config.state_dir)
+    try:
+        if config.stt.engine == "faster-whisper":
+            whisper_model(config.stt.model or DEFAULT_WHISPER, folder)
+    except ModelMissing as missing:
+        yield str(missing)
+    try:
+        if config.tts.engine == "piper":
+            piper_voice(config.tts.model or DEFAULT_VOICE, folder)
+    except ModelMissing as missing:
+        yield str(missing)
 
 
 def model_path(name: str, folder: Path) -> Path:

@@ -12,12 +12,10 @@ from jarvis_backend.config import TextToSpeechOptions
 from jarvis_backend.engines.engine import Speech, StatelessEngine
 from jarvis_backend.engines.worker import EngineThread
 from jarvis_backend.errors import EngineError, EngineMissing
-from jarvis_backend.models import piper_voice
+from jarvis_backend.models import DEFAULT_VOICE, piper_voice
 from jarvis_backend.text import one_line
 from jarvis_ear.audio.wav import pcm_to_wav
 from jarvis_ear.units import SAMPLE_BYTES
-
-DEFAULT_VOICE: Final = "joe"
 
 
 class PiperVoice:

@@ -15,14 +15,12 @@ from jarvis_backend.engines.engine import LiveTranscription
 from jarvis_backend.engines.redecoding import Redecoding
 from jarvis_backend.engines.worker import EngineThread
 from jarvis_backend.errors import EngineError, EngineMissing
-from jarvis_backend.models import whisper_model
+from jarvis_backend.models import DEFAULT_WHISPER, whisper_model
 from jarvis_backend.text import one_line
 from jarvis_ear.units import samples
 
 FULL_SCALE: Final = 32_768.0
 """Divisor that scales PCM16 to -1 to 1."""
-
-DEFAULT_MODEL: Final = "tiny.en"
 
 BEAMS: Final = 5
 """Beams of the search. On 36 sentences, clean and at 10 dB, five got two more right than one, for
@@ -51,7 +49,7 @@ class WhisperSpeechToText:
                 "(pip install 'jarvis-ear[whisper]')"
             ) from None
         self._options = options
-        self._folder = whisper_model(options.model or DEFAULT_MODEL, models)
+        self._folder = whisper_model(options.model or DEFAULT_WHISPER, models)
         self._worker = EngineThread(self.name, options.timeout_s)
         self._model: Any = None
         self._redecoding = asyncio.Lock()

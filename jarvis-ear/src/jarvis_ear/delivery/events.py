@@ -5,7 +5,7 @@ A part of the library interface, see docs/library.md.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, TypeAlias
 
@@ -200,7 +200,7 @@ class ReplyAudio:
     index: int
     """Position in the reply. Indexes rise; a missing one was never synthesised."""
     content_type: str
-    audio: bytes
+    audio: bytes = field(repr=False)
     """Encoded sound (WAV of any rate, or as ``content_type`` says)."""
 
 
