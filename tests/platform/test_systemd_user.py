@@ -57,10 +57,10 @@ class Session:
 
 
 @pytest.fixture(scope="module")
-def session(prepared):
+def session(alone):
     if missing := missing_pipewire("pulse"):
         pytest.skip(missing)
-    return Session(prepared)
+    return Session(alone)
 
 
 def test_a_user_installs_is_heard_and_answered_and_removes_it_without_root(session):
