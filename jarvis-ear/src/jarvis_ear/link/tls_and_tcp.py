@@ -4,6 +4,7 @@ import asyncio
 import os
 import socket
 import ssl
+import stat
 import struct
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
@@ -17,6 +18,7 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from jarvis_ear.errors import ConfigError, RemoteProtocolError
+from jarvis_ear.paths import kind_of
 from jarvis_ear.process import NamedThread
 
 _EXPECTED: Final = "expected a file of PEM certificates"
@@ -49,9 +51,8 @@ class TrustStore:
 
 
 def _context(ca_file: Path | None, option: str) -> ssl.SSLContext:
-    if (
-        ca_file is not None and ca_file.exists() and not ca_file.is_file()
-    ):  # reading a pipe may never end
+    if ca_file is not None and kind_of(ca_file) not in (None, stat.S_IFREG):
+        # reading a pipe may never end
         raise ConfigError(f"{option}: {ca_file}: no regular file, {_EXPECTED}")
     try:
         return ssl.create_default_context(cafile=ca_file)
