@@ -209,6 +209,12 @@ def test_a_reader_that_goes_away_early(scratch):
     assert (process.returncode, err) == (141, b"")
 
 
+@pytest.mark.parametrize(("words", "status"), [("version", 0), ("status --zzz", 64)])
+def test_without_output_streams_a_verb_has_its_exit_status(words, status):
+    command = f"exec {sys.executable} -m jarvis_ear {words} >&- 2>&-"
+    assert subprocess.run(["sh", "-c", command], check=False, timeout=30).returncode == status
+
+
 LIGHT = [
     *("version", "-V", "--version", "--help", "status --help", "status", "status --json"),
     *(

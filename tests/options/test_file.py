@@ -91,6 +91,7 @@ HOURS = 'two different times, as "23:00-07:00"'
         ("hearing.reply_ms", HUGE, "a very large number", "a whole number from 1000 to 600000"),
         ("backend.password", "12345", "a value that is not shown", "at least one character"),
         ("speaker.output_dir", "2026-01-01", '"2026-01-01"', "a path"),
+        ("backend.ca_file", r'"a\u0000b"', r'"a\u0000b"', "a path"),  # no system call takes it
         ("microphone.fast", "1", "1", "true or false"),
         ("microphone.device", "3", "3", "text"),
         ("microphone.device", "[1]", "a list", "text"),

@@ -29,6 +29,7 @@ from jarvis_ear.options.verbs import (
     check_report,
     common_verbs,
     exit_at_once,
+    open_missing_streams,
     print_text,
     suggestion,
 )
@@ -135,6 +136,7 @@ JARVIS_BACKEND_...) or from credentials of the service manager (jarvis-password,
 
 def program(run: Run | None = None) -> NoReturn:
     """Run the command line, then end the process at once."""
+    open_missing_streams()
     forbid_dumps()
     exit_at_once(main(run=run))
 

@@ -29,6 +29,7 @@ from jarvis_ear.options.verbs import (
     Verb,
     VerbPath,
     exit_at_once,
+    open_missing_streams,
     plain,
     print_text,
     quoted,
@@ -93,6 +94,7 @@ jarvis-password, or from a file (--backend.password-file).""",
 
 def program(run: Run | None = None) -> NoReturn:
     """Run the command line, then end the process at once."""
+    open_missing_streams()
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # before a verb imports onnxruntime
     forbid_dumps()  # password, token and the sound of the room
     exit_at_once(main(run=run))

@@ -129,6 +129,8 @@ class Option:
     def parse(self, given: object) -> object:
         """Convert text, or a value of a TOML file; raise ``UnfitError``."""
         if isinstance(given, str):
+            if "\0" in given:  # system calls take no such name
+                raise UnfitError(self.expected)
             if not given and self.kind is Path and self.key != CONFIG:
                 return None
             if self.kind is tuple:

@@ -401,6 +401,13 @@ def print_text(text: str) -> int:
     return 0
 
 
+def open_missing_streams() -> None:
+    """Discard what is printed to a stream that was closed before the start, which Python lacks."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w"))
+
+
 def exit_at_once(status: int) -> NoReturn:
     """End the process without clean-up, which takes a second when models are loaded."""
     for stream in (sys.stdout, sys.stderr):
