@@ -177,6 +177,9 @@ class BackendOptions(Section):
     the network in between can read both and give commands in your name. Off: that is refused."""
     ca_file: Path | None = None
     """Certificate authority (PEM) of an `https://` backend. Empty: those of the system."""
+    may_set_volume: bool = True
+    """Let the backend change the volume of replies, when a person says "louder" for example. Off:
+    the volume stays, with a warning."""
     delivery: Literal["at_most_once", "at_least_once"] = "at_most_once"
     """What happens to an utterance if it is unknown whether the backend received it.
     `at_most_once`: it is not sent again. `at_least_once`: it is sent again while it is fresh, and a
