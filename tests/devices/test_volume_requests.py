@@ -29,9 +29,9 @@ class Room:
         self.now = 0.0
         self.woken = 0
         self.speaker = Speaker(folder)
-        self.requests = VolumeRequests(self.wake, lambda: self.now)
+        self.requests = VolumeRequests(self.speaker.kept, self.wake, lambda: self.now)
         self.requests.change(Config())
-        self.requests.connect(self.speaker)
+        self.requests.connect(self.speaker.set_volume)
 
     def wake(self):
         self.woken += 1

