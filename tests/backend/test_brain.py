@@ -96,7 +96,7 @@ def test_the_brain_answers_what_it_knows(home, text, expected):
         )),
         *((text, VolumeRequest(change=-10)) for text in (
             "quieter", "be quieter", "softer", "volume down", "turn it down", "it's too loud",
-            "turn that down", "lower the volume please",
+            "turning that down", "lower the volume please",
         )),
         *((text, VolumeRequest(change=5)) for text in ("a bit louder", "turn it up a little")),
         *((text, VolumeRequest(change=-20)) for text in ("much quieter", "turn it down a lot")),

@@ -74,4 +74,4 @@ def why_unreachable(error: BaseException) -> str:
             known = cause.errno > 0  # else a code of the resolver
             return (os.strerror(cause.errno) if known else cause.strerror or "unknown name").lower()
         cause = cause.__cause__ or cause.__context__
-    return f"no answer in HTTP ({type(error).__name__})"
+    return f"the answer broke off, or is not HTTP ({type(error).__name__})"

@@ -260,8 +260,8 @@ class SpeakerOptions(Section):
     device: str = ""
     """Output device: part of its name, or its index. Empty: the default; `none`: no sound."""
     volume: int = Field(default=100, ge=0, le=100)
-    """Volume of replies in per cent: 50 is -18 dB, 0 is silence. What `jarvis-ear volume` sets
-    counts instead, until this option gets another value."""
+    """Volume of replies in per cent: 50 is -18 dB, 0 is silence. What `jarvis-ear volume`, a broker
+    or the backend sets counts instead, until this option gets another value."""
     warm_s: float = Field(default=10.0, ge=0, le=3600)
     """Time for which the device stays open, playing silence, after a reply and after a wake word:
     the next reply begins at once. 0: it is closed after every reply, for other programs to use."""

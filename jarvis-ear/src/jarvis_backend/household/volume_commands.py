@@ -19,10 +19,11 @@ _AMOUNT: Final = re.compile(
     r"|by (\d{1,3})(?: percent| points)?)\b ?"
 )
 _VOLUME: Final = r"(?:the |your )?(?:volume|sound)"
+_TURN: Final = r"turn(?:ing)?"  # whisper hears one for the other
 _SIDE: Final = re.compile(
     r"(?:(?:make (?:it|that)|speak|talk|be|get) ?)?(louder|quieter|softer)"
-    rf"|(?:turn (?:it|that|yourself)|(?:turn )?{_VOLUME}) (up|down)"
-    rf"|turn (up|down) {_VOLUME}|(increase|raise|decrease|lower|reduce) {_VOLUME}"
+    rf"|(?:{_TURN} (?:it|that|yourself)|(?:{_TURN} )?{_VOLUME}) (up|down)"
+    rf"|{_TURN} (up|down) {_VOLUME}|(increase|raise|decrease|lower|reduce) {_VOLUME}"
     r"|(?:its|(?:it|that|this) is|that.?s|you are|you.?re) ?too (loud|quiet)"
 )
 """Relative commands without their amount: "louder", "turn it down", "raise the volume"."""
