@@ -87,7 +87,7 @@ def test_a_bad_request_is_one_warning_for_a_while_and_changes_nothing(room, capl
     assert record.levelno == logging.WARNING
     assert record.getMessage() == (
         "the backend's request to change the volume is refused: "
-        "volume is str; expected a whole number"
+        "volume is str; expected a whole number from 0 to 100"
     )
     room.now = 700.0
     room.hear(bad)

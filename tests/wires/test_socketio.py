@@ -49,15 +49,21 @@ def chunk(**changes):
                 ({"volume": None, "volumeChange": -100}, ear.VolumeRequest(change=-100)),
                 (
                     {"volume": 101},
-                    ear.VolumeRequest(problem="volume is out of range; expected 0 to 100"),
+                    ear.VolumeRequest(
+                        problem="volume is out of range; expected a whole number from 0 to 100"
+                    ),
                 ),
                 (
                     {"volumeChange": True},
-                    ear.VolumeRequest(problem="volumeChange is bool; expected a whole number"),
+                    ear.VolumeRequest(
+                        problem="volumeChange is bool; expected a whole number from -100 to 100"
+                    ),
                 ),
                 (
                     {"volumeChange": -101},
-                    ear.VolumeRequest(problem="volumeChange is out of range; expected -100 to 100"),
+                    ear.VolumeRequest(
+                        problem="volumeChange is out of range; expected a whole number from -100 to 100"
+                    ),
                 ),
                 (
                     {"volume": 4, "volumeChange": 4},

@@ -77,7 +77,7 @@ def test_the_end_of_a_reply_may_ask_for_another_volume(dialect):
     assert dialect.hear(asks) == (ear.TtsDone(0, volume=ear.VolumeRequest(40)),)
     assert '"volumeChange":-10' in wire.encode(wire.Done(volume_change=-10))
     [done] = dialect.hear('{"type":"done","volume":"loud","volumeChange":null}')
-    assert done.volume.problem == "volume is str; expected a whole number"
+    assert done.volume.problem == "volume is str; expected a whole number from 0 to 100"
 
 
 def test_an_error_has_the_words_of_the_backend(dialect):

@@ -134,10 +134,11 @@ class VolumeRequest:
         name, value, least = "volume", volume, 0
         if volume is None:
             name, value, least = "volumeChange", change, -LOUDEST
+        wanted = f"expected a whole number from {least} to {LOUDEST}"
         if not isinstance(value, int) or isinstance(value, bool):
-            return cls(problem=f"{name} is {type(value).__name__}; expected a whole number")
+            return cls(problem=f"{name} is {type(value).__name__}; {wanted}")
         if not least <= value <= LOUDEST:
-            return cls(problem=f"{name} is out of range; expected {least} to {LOUDEST}")
+            return cls(problem=f"{name} is out of range; {wanted}")
         return cls(percent=value) if volume is not None else cls(change=value)
 
     def fields(self) -> dict[str, int]:
