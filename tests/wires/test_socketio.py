@@ -62,7 +62,8 @@ def chunk(**changes):
                 (
                     {"volumeChange": -101},
                     ear.VolumeRequest(
-                        problem="volumeChange is out of range; expected a whole number from -100 to 100"
+                        problem="volumeChange is out of range; "
+                        "expected a whole number from -100 to 100"
                     ),
                 ),
                 (
