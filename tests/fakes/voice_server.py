@@ -100,8 +100,9 @@ class VoiceServer:
             self._process.join(15)
 
     def pause(self) -> None:
-        """SIGSTOP: the kernel still accepts data, but the process does not read."""
+        """SIGSTOP: the kernel still accepts data, but the process does not read any more."""
         self._signal(signal.SIGSTOP)
+        wait_until(self._is_paused)
 
     def resume(self) -> None:
         self._signal(signal.SIGCONT)
@@ -135,6 +136,11 @@ class VoiceServer:
     def _signal(self, number: signal.Signals) -> None:
         if self._process is not None and self._process.is_alive():
             os.kill(self._process.pid, number)
+
+    def _is_paused(self) -> bool:
+        """Whether the kernel has stopped it: after the signal it may run on for a moment."""
+        status = Path(f"/proc/{self._process.pid}/stat").read_text()
+        return status.rpartition(") ")[2].startswith("T")
 
     def _listens(self) -> bool:
         try:
