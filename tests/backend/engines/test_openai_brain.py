@@ -85,10 +85,10 @@ def chat():
             {tool.name: tool for tool in tools},
             **({"now": clock} if clock else {}),
         )
-        async with listening:
-            yield brain, server
-            if not served:  # a backend closes its brain
-                await brain.aclose()
+        yield brain, server
+        if not served:  # a backend closes its brain
+            await brain.aclose()
+        listening.close()  # no wait: an answer may hang
 
     return running
 
