@@ -110,6 +110,8 @@ def test_the_state_is_kept_for_clients_that_come_later_and_so_is_that_we_are_gon
             watcher.wait(f"{BASE}/state", lambda state: state["volume"] == 41)
     with Watcher(broker) as later:
         later.wait(f"{BASE}/availability", lambda text: text == "offline")
+        later.wait(f"{BASE}/state")  # in any order
+        later.wait(config)
         assert {f"{BASE}/state", config} <= later.retained
 
 
