@@ -164,8 +164,8 @@ class MetricsServer:
 
     def _end(self) -> None:
         thread, self._thread = self._thread, None
-        if thread is not None and not thread.stop(STOP_S):
-            _LOGGER.warning("the metrics did not stop within %.1f s", STOP_S)
+        if thread is not None:
+            thread.stop(STOP_S)
 
     async def _run(self, stop: asyncio.Event) -> None:
         server = await asyncio.start_server(self._serve, sock=self._listener, limit=MAX_HEAD)

@@ -171,8 +171,7 @@ class Rooms:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if not self._thread.stop(STOP_S):
-            _LOGGER.warning("the rooms did not stop within %.1f s", STOP_S)
+        self._thread.stop(STOP_S)
 
     def _claim(self, at: Samples, score: float) -> Claim:
         level, floor = measure(self._sound(), self._gain_db)
