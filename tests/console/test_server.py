@@ -150,7 +150,7 @@ async def test_clips_are_listed_and_sent_to_whom_they_belong(site, clip, tmp_pat
         assert (await one.request(CLIP)).status == 404
         assert (await (await one.request("/console/clips")).json())["events"] == []
 
-        def refuse(_folders):
+        def refuse():
             raise PermissionError(13, "Permission denied", "/var/lib/jarvis-ear")
 
         monkeypatch.setattr(server, "find_folder", refuse)

@@ -51,6 +51,26 @@ def state_folders(environ: Mapping[str, str]) -> Iterator[Path]:
     yield state_folder({**environ, "STATE_DIRECTORY": ""})
 
 
+def find_state(environ: Mapping[str, str], name: str) -> Path | None:
+    """Return the first existing entry ``name`` of the state folders of an ear; None without one.
+
+    Raises ``PermissionError`` if none was found, and a state folder belongs to another user.
+    """
+    refusal: PermissionError | None = None
+    for folder in state_folders(environ):
+        try:
+            (folder / name).stat()
+        except PermissionError as error:
+            refusal = refusal or error
+        except OSError:
+            continue
+        else:
+            return folder / name
+    if refusal is not None:
+        raise refusal
+    return None
+
+
 def state_folder(environ: Mapping[str, str]) -> Path:
     """Return the folder of a service or a user for files that survive a reboot."""
     if service := _given(environ, "STATE_DIRECTORY"):

@@ -4,7 +4,6 @@ import asyncio
 import hmac
 import json
 import logging
-import os
 import re
 import time
 from collections import deque
@@ -14,7 +13,6 @@ from typing import Any, Final
 from aiohttp import WSCloseCode, WSMsgType, web
 from aiohttp.typedefs import Handler
 
-from jarvis_ear import paths
 from jarvis_ear.control.commands import MODULE_WORDS, TUNE
 from jarvis_ear.control.feed import Feed, encode
 from jarvis_ear.errors import InputError
@@ -295,7 +293,7 @@ _NOT_OURS: Final = "the clips belong to another user: run the console as that us
 
 def _clips() -> dict[str, Any]:
     """List all clips, within milliseconds; on the event loop, because root changes its user."""
-    folder = find_folder(paths.state_folders(os.environ))
+    folder = find_folder()
     if folder is None:
         return listing(None, [])
     with opened(folder) as clips:
@@ -303,7 +301,7 @@ def _clips() -> dict[str, Any]:
 
 
 def _sound_of(clip_id: str) -> bytes:
-    folder = find_folder(paths.state_folders(os.environ))
+    folder = find_folder()
     if folder is None:
         raise FileNotFoundError
     with opened(folder) as clips:
