@@ -368,7 +368,7 @@ def _own_runtime_folder() -> Path | None:
 def _open_sockets(
     orders: ControlCommands, signs: FeedSampler, together: ConcurrentStop, parts: Components
 ) -> None:
-    """Open the control socket; the ear works without it, too."""
+    """Open the control socket; the ear works without it."""
     try:
         folder = paths.control_folder(os.environ)
     except OSError as error:

@@ -55,7 +55,7 @@ MAX_TEXT: Final = 2000
 """Letters of a text to say; the same as in ``control.commands``."""
 
 MAX_SOUND: Final = 8 * 1024 * 1024
-"""Bytes of a sound file; likewise."""
+"""Bytes of a sound file; the same as in ``control.commands``."""
 
 SOUND_FILES: Final = (".wav", ".mp3", ".ogg", ".opus", ".flac")
 """Endings by which what is to be said is a file, even if there is none of that name."""
@@ -181,7 +181,7 @@ def _configured(verb: str, words: list[str], run: Run | None) -> int:
 
 
 def _lazily_configured(verb: str, given: Mapping[str, Any], words: list[str]) -> int:
-    """Carry out a verb that goes on without the options if they have a mistake, or needs none."""
+    """Carry out a verb that also works with mistaken options, or without any."""
     load, as_json = partial(COMMAND_LINE.load, words), "json" in given
     if verb == "doctor":
         from jarvis_ear.doctor.command import doctor  # noqa: PLC0415 - for this verb only
@@ -194,7 +194,7 @@ def _lazily_configured(verb: str, given: Mapping[str, Any], words: list[str]) ->
 
 
 def _heard_again(verb: str, words: list[str]) -> int:
-    """Carry out a verb that hears recordings, and has options of its own besides."""
+    """Carry out a verb that processes recordings, and also has its own options."""
     given, others = COMMAND_LINE.own_words((verb,), words)
     options = COMMAND_LINE.load(others).config
     if verb == "replay":

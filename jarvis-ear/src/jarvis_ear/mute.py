@@ -128,7 +128,7 @@ class Mute:
 
     @property
     def until(self) -> str:
-        """Wall-clock time at which the ear unmutes by itself; empty: it does not."""
+        """Wall-clock time at which the mute ends; empty: it has no end."""
         by, ends_at, hours = self._by, self._ends_at, self._quiet_hours
         if not by or not by <= {OWNER, CLOCK} or (OWNER in by and ends_at is None):
             return ""
@@ -169,7 +169,7 @@ class Mute:
     def mute(self, by: str = OWNER, for_s: float | None = None) -> None:
         """Mute the ear, until ``by`` or the owner unmutes it.
 
-        The owner's mute ends by itself after ``for_s`` seconds; None: it does not. The owner's last
+        The owner's mute ends after ``for_s`` seconds; None: it has no end. The owner's last
         word counts, so a timed mute replaces one without an end.
         """
         with self._lock:

@@ -92,7 +92,7 @@ _TUNE: Final = re.compile(rf"{TUNE} (default|[a-z_]+=[0-9.]{{1,8}}( [a-z_]+=[0-9
 """The command with which a page stores what was tuned on it."""
 
 SEND_S: Final = 5.0
-"""Seconds; a browser that reads nothing for longer is disconnected, and reconnects by itself."""
+"""Seconds; a browser that reads nothing for longer is disconnected, and reconnects."""
 
 COMMANDS_PER_S: Final = 5.0
 """Rate limit of commands, faster than a person presses a button."""

@@ -2,7 +2,7 @@
 
 What is not on a list is left out: no password, token, key, sound or word, no name of a file or of a
 person. Every text passes the redactor of the log, and whatever secret this process knows is masked
-in it once more.
+in it again.
 """
 
 import importlib.metadata

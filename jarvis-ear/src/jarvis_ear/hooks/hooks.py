@@ -111,7 +111,7 @@ class Hooks:
         )
 
     async def _serve(self, events: HookQueue, tell: Callable[[HookEvent], Awaitable[None]]) -> None:
-        """Deliver one event after the other, for ever."""
+        """Deliver one event after the other until cancelled."""
         arrived = asyncio.Event()
         with events.waking(arrived.set):
             while True:

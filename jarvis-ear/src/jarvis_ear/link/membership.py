@@ -14,7 +14,7 @@ from jarvis_ear.link.supervisor import LinkStatus, Supervisor
 
 
 class LinkClient(ABC, Generic[AnyLink]):
-    """Keeps a link to one server, with back-off, in a thread of its own. Used once.
+    """Keeps a link to one server, with back-off, in its own thread. Used once.
 
     Any thread may start and stop it. Because of its thread, the server cannot delay an utterance.
     """

@@ -1,4 +1,4 @@
-"""NetworkThread: an event loop in a thread of its own, and tasks that end together."""
+"""NetworkThread: an event loop in its own thread, and tasks that end together."""
 
 import asyncio
 import logging

@@ -195,7 +195,7 @@ class WebSocket(aiohttp.ClientWebSocketResponse):
 class Sockets:
     """Opens and tracks the connections of one link. Owned by the link; network thread.
 
-    After an orderly close the kernel goes on sending: an abandoned command would run when the
+    After an orderly close the kernel continues to send: an abandoned command would run when the
     network returns. So every link ends with a reset.
     """
 

@@ -146,7 +146,7 @@ class SatelliteSocket:
                 self._on_visit, host, port, limit=MAX_HEADER_BYTES, backlog=MAX_VISITORS
             )
         except OSError as error:
-            raise ConnectFailed(f"nobody can connect: {error.strerror or error}") from None
+            raise ConnectFailed(f"cannot listen: {error.strerror or error}") from None
         _LOGGER.info("Home Assistant can connect to %s", ", ".join(_addresses(self._server)))
 
     def _on_visit(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

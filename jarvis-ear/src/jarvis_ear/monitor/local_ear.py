@@ -132,7 +132,7 @@ class LocalEar:
 
 
 class _NotMuted:
-    """The mute of an ear that nobody can mute. Immutable."""
+    """The mute of an ear that cannot be muted. Immutable."""
 
     by: tuple[str, ...] = ()
     until = ""

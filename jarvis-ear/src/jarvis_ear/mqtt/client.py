@@ -42,7 +42,7 @@ MAX_TOPICS: Final = 32
 Snapshot = Callable[[], Mapping[str, object]]
 """Returns muted, muted_by, hearing, connected, volume and near_misses. Any thread; never blocks.
 
-What an ``MqttClient`` gets has the state of the ear, too.
+That of an ``MqttClient`` also has the state of the ear.
 """
 
 
@@ -301,4 +301,4 @@ def require_usable(options: MqttOptions) -> None:
             "expected mqtts:// (or mqtt.allow_plaintext = true, for a network you trust)"
         )
     if options.password.get_secret_value() and not options.user:
-        raise ConfigError("mqtt.password: expected mqtt.user, too")
+        raise ConfigError("mqtt.password: expected mqtt.user as well")

@@ -165,7 +165,7 @@ def _sweep(
     unknown = len(sounds) - len(known)
     if not known:
         raise InputError(
-            "nobody knows which recordings hold the wake word: label the clips with "
+            "it is not known which recordings hold the wake word: label the clips with "
             "jarvis-ear events label, or give --truth FILE"
         )
     clips = [recording.clip for recording in sounds if recording.clip is not None]

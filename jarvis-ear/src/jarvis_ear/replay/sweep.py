@@ -33,7 +33,7 @@ IN_TIME: Final = samples(1200)
 """Time after the wake word in which its detection counts, as in the benchmarks."""
 
 MISS_COST: Final = 5.0
-"""A missed wake word is as bad as so many false accepts, if nobody says otherwise."""
+"""Default number of false accepts that are as bad as a missed wake word."""
 
 WORDS_PER_HOUR: Final = 1.0
 """Wake words that people are assumed to say in an hour: it makes a missed share a rate."""
@@ -210,7 +210,7 @@ def sweep_lines(
     limit, patience = round(hearing.wake.least_score, 3), hearing.wake.patience
     yield f"{found.words} wake words, {found.hours:.2f} hours; in brackets: 95 % interval"
     if unknown:
-        yield f"left out, because nobody knows what they hold: {unknown} recordings"
+        yield f"left out, because it is not known what they hold: {unknown} recordings"
     yield ""
     yield "threshold  patience        words missed   false accepts per hour    cost"
     for point in found.wakes:

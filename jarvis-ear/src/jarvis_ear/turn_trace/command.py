@@ -24,7 +24,7 @@ SINCE: Final = "7d"
 """Default of ``--since``."""
 
 SHOWN: Final = 20
-"""Turns that are listed, if nobody asks for another number."""
+"""Default number of turns that are listed."""
 
 WIDTH: Final = 44
 """Columns of the waterfall."""

@@ -124,7 +124,7 @@ class TurnArchive:
     turns: list[PastTurn]
     """Oldest first."""
     trouble: str
-    """Why the journal has nothing to say; empty: it has."""
+    """Why the journal has no turns; empty: it has some."""
 
     def find(self, beginning: str) -> list[PastTurn]:
         """Return the turns whose id begins so."""

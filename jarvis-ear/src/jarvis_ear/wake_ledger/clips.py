@@ -190,7 +190,7 @@ def find_folder() -> Path | None:
 
 @contextmanager
 def opened(path: Path) -> Iterator[ClipFolder]:
-    """Open an existing folder; root acts as its owner meanwhile, who has to read the files."""
+    """Open an existing folder; root acts as its owner, who must be able to read the files."""
     owner = path.stat().st_uid
     with ExitStack() as stack:
         if os.geteuid() == 0 and owner != 0:
