@@ -9,13 +9,13 @@ from aiohttp import WSMsgType
 from fakes.ear_feed import apply
 from jarvis_ear.console import server
 from jarvis_ear.console.server import (
-    BURST,
     FAILURES_S,
     MAX_FAILURES,
     Refusal,
     RequestGuard,
     request_token,
 )
+from jarvis_ear.control.commands import BURST
 from jarvis_ear.control.feed import MAX_DELTAS, decode
 from jarvis_ear.wake_ledger.clips import FOLDER, Clip, ClipFolder
 

@@ -274,12 +274,12 @@ def _mute(time: str | None) -> int:
 
 def _metrics() -> int:
     """Print the numbers of the running ear for Prometheus."""
-    match _ask("metrics"):
+    match answer := _ask("metrics"):
         case None:
             return NOT_RUNNING
         case {"metrics": str(text)}:
             return print_text(text)
-    raise RemoteProtocolError("the running ear has no metrics: is it another version?")
+    return _refused(answer, "metrics")
 
 
 def _command(word: str) -> int:
@@ -292,12 +292,20 @@ def _command(word: str) -> int:
             isinstance(one, str) for one in by
         ):
             return _confirm(word, by, str(answer.get("muted_until", "")), stored=stored)
+    return _refused(answer, word)
+
+
+def _refused(answer: Mapping[str, Any], word: str) -> int:
+    """Return the exit status that the ear asks for; or raise ``RemoteProtocolError``."""
+    match answer:
         case {"error": str(why), "status": int(status)} if status in REFUSALS:
             COMMAND_LINE.complain(why)
             return status
         case {"error": str(why)}:
-            raise RemoteProtocolError(f"the running ear does not {word}: {why}")
-    raise RemoteProtocolError(f"the running ear does not say whether it did {word}")
+            raise RemoteProtocolError(
+                f"the running ear does not carry out {word}, is it another version? {why}"
+            )
+    raise RemoteProtocolError(f"the running ear does not say whether it carried out {word}")
 
 
 def _confirm(word: str, muted_by: Sequence[str], until: str, *, stored: bool) -> int:
@@ -323,17 +331,9 @@ def _say(what: str | None) -> int:
     return NOT_RUNNING if answer is None else _said(answer)
 
 
-def _said(answer: dict[str, Any]) -> int:
+def _said(answer: Mapping[str, Any]) -> int:
     """Return the exit status for the ear's answer about a sound or a text."""
-    match answer:
-        case {"said": True}:
-            return 0
-        case {"error": str(why), "status": int(status)} if status in REFUSALS:
-            COMMAND_LINE.complain(why)
-            return status
-        case {"error": str(why)}:
-            raise RemoteProtocolError(f"the running ear does not say anything: {why}")
-    raise RemoteProtocolError("the running ear does not tell whether it says that")
+    return 0 if answer.get("said") is True else _refused(answer, "say")
 
 
 def _is_file(what: str) -> bool:
@@ -378,9 +378,7 @@ def _volume(number: str | None) -> int:
             if not stored:
                 COMMAND_LINE.complain(_NOT_STORED)
             return print_text(f"volume: {percent} %\n")
-        case {"error": str(why)}:
-            raise RemoteProtocolError(f"the running ear does not know a volume: {why}")
-    raise RemoteProtocolError("the running ear does not tell its volume")
+    return _refused(answer, "volume")
 
 
 def _ask(word: str, body: bytes = b"", wait_s: float = ASK_S) -> dict[str, Any] | None:

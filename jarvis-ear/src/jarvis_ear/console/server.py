@@ -13,7 +13,7 @@ from typing import Any, Final
 from aiohttp import WSCloseCode, WSMsgType, web
 from aiohttp.typedefs import Handler
 
-from jarvis_ear.control.commands import MODULE_WORDS, TUNE
+from jarvis_ear.control.commands import MODULE_WORDS, TUNE, CommandRate
 from jarvis_ear.control.feed import Feed, encode
 from jarvis_ear.errors import InputError
 from jarvis_ear.page import INDEX, KIND, PATH, headers, read_assets
@@ -94,12 +94,6 @@ _TUNE: Final = re.compile(rf"{TUNE} (default|[a-z_]+=[0-9.]{{1,8}}( [a-z_]+=[0-9
 SEND_S: Final = 5.0
 """Seconds; a browser that reads nothing for longer is disconnected, and reconnects."""
 
-COMMANDS_PER_S: Final = 5.0
-"""Rate limit of commands, faster than a person presses a button."""
-
-BURST: Final = 20.0
-"""Commands that may arrive at once."""
-
 Ask = Callable[[str], Awaitable[Mapping[str, Any]]]
 
 
@@ -116,10 +110,8 @@ class Browser:
         self._socket = socket
         self._feed = feed
         self._ask = ask
-        self._now = now
         self._has_news = asyncio.Event()
-        self._bucket = BURST  # a token bucket
-        self._filled_at = now()
+        self._rate = CommandRate(now)
 
     async def run(self) -> None:
         """Serve until the page disconnects."""
@@ -146,7 +138,7 @@ class Browser:
 
     async def _receive(self) -> None:
         async for message in self._socket:
-            if message.type is not WSMsgType.TEXT or not self._is_within_rate():
+            if message.type is not WSMsgType.TEXT or not self._rate.allows():
                 await self._socket.close(code=WSCloseCode.POLICY_VIOLATION)
                 return
             await self._handle(message.data)
@@ -167,13 +159,6 @@ class Browser:
     async def _send(self, text: str) -> None:
         async with asyncio.timeout(SEND_S):
             await self._socket.send_str(text)
-
-    def _is_within_rate(self) -> bool:
-        now = self._now()
-        self._bucket = min(BURST, self._bucket + (now - self._filled_at) * COMMANDS_PER_S)
-        self._filled_at = now
-        self._bucket -= 1
-        return self._bucket >= 0
 
 
 MAX_MESSAGE: Final = 64 * 1024

@@ -144,10 +144,15 @@ class AbandonableTask(Generic[T]):
         return self._thread.is_alive()
 
     def start(self) -> "asyncio.Future[T]":
-        """Start the work and return a future of its outcome."""
+        """Start the work and return a future of its outcome, for the running event loop."""
         self._outcome.set_running_or_notify_cancel()
         self._thread.start()
         return asyncio.wrap_future(self._outcome)
+
+    def result(self, within_s: float) -> T:
+        """Do the work and return its outcome, or raise it; ``TimeoutError`` after ``within_s``."""
+        self._thread.start()
+        return self._outcome.result(within_s)
 
     def settle(self) -> None:
         """Join the thread if its work is done."""

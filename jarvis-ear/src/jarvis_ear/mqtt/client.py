@@ -11,7 +11,13 @@ from functools import partial
 from typing import Final, NoReturn
 
 from jarvis_ear.config import Config, MqttOptions
-from jarvis_ear.control.commands import SAY_TEXT, Answer, ControlCommands
+from jarvis_ear.control.commands import (
+    COMMANDS_PER_S,
+    SAY_TEXT,
+    Answer,
+    CommandRate,
+    ControlCommands,
+)
 from jarvis_ear.delivery.timeouts import Timing
 from jarvis_ear.errors import ConfigError, Disconnected, RemoteProtocolError
 from jarvis_ear.journal.turns import BROKER_COMMAND
@@ -29,12 +35,6 @@ _LOGGER = logging.getLogger(__name__)
 
 LOOK_S: Final = 1.0
 """Seconds between two looks for what changed without an event, such as the volume."""
-
-COMMANDS_PER_S: Final = 5.0
-"""Rate limit of commands, faster than a person presses a button; further ones are refused."""
-
-BURST: Final = 20.0
-"""Commands that may arrive at once."""
 
 MAX_TOPICS: Final = 32
 """More than the ear has; each has one value that may wait."""
@@ -137,8 +137,7 @@ class MqttClient(LinkClient[BrokerLink]):
         self._published = ""
         self._last_turn: Publication | None = None
         self._warnings = Throttle()
-        self._bucket = BURST  # a token bucket
-        self._filled_at = time.monotonic()
+        self._rate = CommandRate()
         self.refused = 0
         """Commands that were not carried out."""
 
@@ -194,7 +193,7 @@ class MqttClient(LinkClient[BrokerLink]):
     def _take_message(self, message: Incoming) -> None:
         """Carry out the command in a message, or raise ``RemoteProtocolError``."""
         command = self._topics.command_of(message)
-        if not self._is_within_rate():
+        if not self._rate.allows():
             raise RemoteProtocolError(f"expected at most {COMMANDS_PER_S:g} commands per second")
         answer = self._commands.carry_out(command)
         if isinstance(answer, Future):
@@ -213,14 +212,6 @@ class MqttClient(LinkClient[BrokerLink]):
             fields = BROKER_COMMAND.fields(REASON=reason, BROKER=self._place)
             words = "a command of the MQTT broker was not carried out: %s"
             _LOGGER.warning(words, reason, extra=fields)
-
-    def _is_within_rate(self) -> bool:
-        now = time.monotonic()
-        self._bucket = min(BURST, self._bucket + (now - self._filled_at) * COMMANDS_PER_S)
-        self._filled_at = now
-        is_within = self._bucket >= 1
-        self._bucket -= is_within
-        return is_within
 
     async def _write(self, link: BrokerLink, wake: asyncio.Event) -> NoReturn:
         while True:
