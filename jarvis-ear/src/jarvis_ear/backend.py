@@ -303,9 +303,8 @@ class BackendClient:
             thread, self._thread = self._thread, None
             if self._commands and (thread is None or not thread.alive):
                 thread = self._report_verdicts()
-        stop_s = self._session.timing.stop_s
-        if thread is not None and not thread.stop(stop_s):
-            _LOGGER.warning("the network did not stop within %.1f s", stop_s)
+        if thread is not None:
+            thread.stop(self._session.timing.stop_s)
 
     @property
     def _wants_growth(self) -> bool:

@@ -99,7 +99,7 @@ def dangers(config: Config) -> Iterator[str]:
     if config.rooms.group and backend.agent_id == AGENT_ID:
         yield f"backend.agent_id is still {AGENT_ID}: each ear of rooms.group needs its own"
     if is_exposed(config.hooks.url):
-        yield f"hooks.url: {address(config.hooks.url)} is told unencrypted when the ear is used"
+        yield f"hooks.url: {address(config.hooks.url)} learns unencrypted when the ear is used"
     yield from (f"hooks.{name}: {reason}" for name, reason in missing_programs(config.hooks))
     if config.log.transcripts:
         yield "log.transcripts: the log contains what people say"

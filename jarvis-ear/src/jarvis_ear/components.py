@@ -173,16 +173,13 @@ class Components:
         """Add the counters of every part."""
         source = self.capture.source
         self.counters.add(setup.counters)
-        for read in (self.ear.counters, self.inbox.counters, self.backend.counters):
-            self.counters.add(read)
-        for read in (self.speaker.counters, self.announcements.counters, self.turns.counters):
-            self.counters.add(read)
-        for read in (self.bus.counters, self.hooks.counters, self.near_misses.counters):
-            self.counters.add(read)
-        for read in (self.wake_ledger.counters, self.rooms.counters):
-            self.counters.add(read)
-        for read in (self.metrics.counters, self.mqtt.counters):
-            self.counters.add(read)
+        parts = (
+            *(self.ear, self.inbox, self.backend, self.speaker, self.announcements, self.turns),
+            *(self.bus, self.hooks, self.near_misses, self.wake_ledger, self.rooms),
+            *(self.metrics, self.mqtt),
+        )
+        for part in parts:
+            self.counters.add(part.counters)
         if isinstance(source, Microphone):
             self.counters.add(source.counters)
 

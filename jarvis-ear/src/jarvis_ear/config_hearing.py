@@ -105,8 +105,9 @@ class WakeOptions(Section):
     """Minimum time between two detections; the score must also have fallen in between."""
 
     shadow_threshold: float = Field(default=0.0, ge=0, le=0.99)
-    """A second threshold that wakes nobody: where it would have decided otherwise than the one in
-    force, the log says so, and the status counts it (`shadow_wakes`, `shadow_misses`). 0: none."""
+    """A second threshold that does not wake the ear: where it would decide otherwise than the
+    one in force, the log says so, and the status counts it (`shadow_wakes`, `shadow_misses`).
+    0: none."""
 
     @property
     def least_score(self) -> float:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from jarvis_ear.journal import life as kinds
-from jarvis_ear.paths import read_regular, write_whole
+from jarvis_ear.paths import read_object, write_whole
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -128,7 +128,7 @@ class Mute:
 
     @property
     def until(self) -> str:
-        """Wall-clock time at which the ear unmutes by itself; empty: it does not."""
+        """Wall-clock time at which the mute ends; empty: it has no end."""
         by, ends_at, hours = self._by, self._ends_at, self._quiet_hours
         if not by or not by <= {OWNER, CLOCK} or (OWNER in by and ends_at is None):
             return ""
@@ -144,14 +144,14 @@ class Mute:
         """Load the stored state, and return whether the ear starts muted. Call it once."""
         with self._lock:
             try:
-                fields = json.loads(read_regular(self._path, MAX_BYTES)[0])
+                fields = read_object(self._path, MAX_BYTES)
                 self._by = frozenset(map(str, fields["by"]))
                 self._awake_night = str(fields["awake_night"])
                 ends_at = fields.get("ends_at")
                 self._ends_at = None if ends_at is None else float(ends_at)
             except FileNotFoundError:
                 pass
-            except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+            except (OSError, ValueError, KeyError, TypeError) as error:
                 fields = kinds.MUTE_UNSURE.fields(PLACE=self._path, REASON=error)
                 words = "%s cannot be read, so the ear stays muted: %s"
                 _LOGGER.warning(words, self._path, error, extra=fields)
@@ -169,7 +169,7 @@ class Mute:
     def mute(self, by: str = OWNER, for_s: float | None = None) -> None:
         """Mute the ear, until ``by`` or the owner unmutes it.
 
-        The owner's mute ends by itself after ``for_s`` seconds; None: it does not. The owner's last
+        The owner's mute ends after ``for_s`` seconds; None: it has no end. The owner's last
         word counts, so a timed mute replaces one without an end.
         """
         with self._lock:

@@ -19,7 +19,7 @@ def forbid_dumps() -> None:
 
 
 M_MMAP_THRESHOLD: Final = -3
-"""Parameters of mallopt(3): the size from which an allocation has pages of its own..."""
+"""Parameters of mallopt(3): the size from which an allocation has its own pages..."""
 M_ARENA_MAX: Final = -8
 """...and the number of heaps, by default one or more for each core."""
 

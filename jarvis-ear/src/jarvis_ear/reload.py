@@ -156,7 +156,7 @@ class ReloadSteps:
         return _together(
             partial(self._running.ear.change, ear),
             partial(self._running.speaker.use_sounds, sounds),
-            partial(self._running.capture.hold_quiet, quiet_of(config.hearing)),
+            partial(self._running.capture.source.hold_quiet, quiet_of(config.hearing)),
             partial(self._running.wake_ledger.change, config.hearing),
             partial(self._running.rooms.change, config),
             partial(self._change_log, config),

@@ -230,7 +230,7 @@ def _device(options: config.MicrophoneOptions) -> Iterator[Recommendation]:
 def _lag_changes(lag: session.Lag, options: config.SpeakerOptions) -> Iterator[Recommendation]:
     wanted = lag_ms(lag.delay, lag.tail)
     if wanted != options.lag_ms:
-        why = "the loudspeaker is late, or the room goes on with its sound"
+        why = "the loudspeaker is late, or its sound lasts in the room"
         yield Recommendation("speaker.lag_ms", options.lag_ms, wanted, why)
 
 

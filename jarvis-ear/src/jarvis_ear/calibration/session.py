@@ -1,4 +1,4 @@
-"""Session: asks a person to speak, and records the microphone meanwhile."""
+"""Session: asks a person to speak, and records the microphone."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -43,7 +43,7 @@ class Lag(NamedTuple):
     delay: Samples
     """Time from when it reports the sound to when the microphone hears it."""
     tail: Samples
-    """Time for which the room goes on with it."""
+    """Time for which its sound lasts in the room."""
     chirps: int
     """Number of chirps that were found."""
 
@@ -95,7 +95,7 @@ def record_words(
     say: Callable[[str], None],
     judge: Callable[[bytes], str],
 ) -> list[bytes]:
-    """Ask for a word ``count`` times, and say what became of each."""
+    """Ask for a word ``count`` times, and report each result."""
     parts = []
     for number in range(1, count + 1):
         say(f"  {number:>2} of {count}: now")

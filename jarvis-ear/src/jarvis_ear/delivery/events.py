@@ -261,7 +261,7 @@ class StillWaiting:
 
 @dataclass(frozen=True, slots=True)
 class UnaskedSpeech:
-    """Speech that no turn awaits and that is no announcement. Emitted once per burst."""
+    """Speech without a turn that is not an announcement. Emitted once per burst."""
 
     chunks: int
     """Chunks in that burst, at least 1."""

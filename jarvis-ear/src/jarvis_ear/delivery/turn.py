@@ -126,7 +126,7 @@ class DeliveryTurn:
         held_back, self._held_back = self._held_back, None
         if held_back is None or held_back[0] is not self.stage:
             return known
-        if held_back[1] is Signal.RECORDED:  # the spool has forgotten it meanwhile
+        if held_back[1] is Signal.RECORDED:  # the spool has forgotten it since
             return (*known, SetState(self.turn_id, SpoolState.SENT))
         return (*known, *self.handle(self._if_fresh(held_back[1], now), now))
 

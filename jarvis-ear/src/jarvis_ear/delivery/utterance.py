@@ -66,7 +66,7 @@ class Draft:
     """An utterance in progress that is uploaded before it is complete.
 
     Owned by the outbox; the network thread only. It cannot run: the commit is its end, which its
-    turn sends. A backend that processes it anyway (it detected an end of its own) has ``taken`` it.
+    turn sends. A backend that processes it anyway (it detected an end itself) has ``taken`` it.
     Bound: ``MAX_PCM_BYTES``; a longer one is uploaded when it is complete.
     """
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from jarvis_ear.devices.shaping import FULL
-from jarvis_ear.paths import read_regular, write_whole
+from jarvis_ear.paths import read_object, write_whole
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -55,10 +55,10 @@ class Volume:
         if self._path is None:
             return self._configured
         try:
-            return _percent(json.loads(read_regular(self._path, MAX_BYTES)[0]))
+            return _percent(read_object(self._path, MAX_BYTES))
         except FileNotFoundError:
             return self._configured
-        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        except (OSError, ValueError, KeyError) as error:
             words = "%s cannot be read, so speaker.volume counts: %s"
             _LOGGER.warning(words, self._path, error)
             return self._configured

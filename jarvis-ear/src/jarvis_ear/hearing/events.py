@@ -66,7 +66,7 @@ class WakeDetected:
 
 @dataclass(frozen=True, slots=True)
 class ListenRequested:
-    """Somebody asked the ear to listen without the wake word: a button, for example."""
+    """A request to listen without the wake word: by a button, for example."""
 
     at: Samples
     """Position in the stream at that time. The sound before it may still be on its way."""

@@ -287,7 +287,7 @@ class TurnMachine:
                 return False
 
     def _note_held(self, event: Event) -> None:
-        """Note how far the delivery of the held turn came meanwhile."""
+        """Note how far the delivery of the held turn has come."""
         if self._held is None or not isinstance(event, ReplyStarted):
             self._held = None  # it is over
         elif self._held.state is State.THINKING:

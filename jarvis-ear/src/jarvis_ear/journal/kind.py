@@ -43,7 +43,7 @@ OF_EVENTS: Final[Mapping[str, Field]] = {
     "BUS": Field("address of the event bus"),
     "BROKER": Field("address of the MQTT broker"),
     "MUTED_BY": Field("who muted the microphone"),
-    "MUTED_UNTIL": Field("time of day at which the microphone opens by itself"),
+    "MUTED_UNTIL": Field("time of day at which the mute ends"),
     "CHANGED": Field("options that a reload changed, or `nothing`"),
     "HOOK": Field("the hook: an event of the options `hooks`, or `url`"),
     "PLACE": Field("the file or folder in question"),

@@ -44,7 +44,7 @@ class NoLogin(RemoteProtocolError):
 class Login:
     """Requests a token from a backend, within a deadline and without following redirects.
 
-    Lives on the network thread. The request runs in a thread of its own; one that is unfinished
+    Lives on the network thread. The request runs in a separate thread; one that is unfinished
     at the deadline or at a stop is abandoned: it is not joined, and it ends with its socket. At
     most ``MAX_ABANDONED`` such threads exist.
     """

@@ -144,10 +144,15 @@ class AbandonableTask(Generic[T]):
         return self._thread.is_alive()
 
     def start(self) -> "asyncio.Future[T]":
-        """Start the work and return a future of its outcome."""
+        """Start the work and return a future of its outcome, for the running event loop."""
         self._outcome.set_running_or_notify_cancel()
         self._thread.start()
         return asyncio.wrap_future(self._outcome)
+
+    def result(self, within_s: float) -> T:
+        """Do the work and return its outcome, or raise it; ``TimeoutError`` after ``within_s``."""
+        self._thread.start()
+        return self._outcome.result(within_s)
 
     def settle(self) -> None:
         """Join the thread if its work is done."""
@@ -195,7 +200,7 @@ class WebSocket(aiohttp.ClientWebSocketResponse):
 class Sockets:
     """Opens and tracks the connections of one link. Owned by the link; network thread.
 
-    After an orderly close the kernel goes on sending: an abandoned command would run when the
+    After an orderly close the kernel continues to send: an abandoned command would run when the
     network returns. So every link ends with a reset.
     """
 

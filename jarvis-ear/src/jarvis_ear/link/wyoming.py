@@ -5,7 +5,7 @@ import ipaddress
 import logging
 import socket
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, TypeAlias
@@ -20,7 +20,7 @@ from wyoming.snd import Played
 from jarvis_ear import __version__
 from jarvis_ear.config import WyomingOptions
 from jarvis_ear.delivery.timeouts import Timing
-from jarvis_ear.errors import ConnectFailed, Disconnected, RemoteProtocolError
+from jarvis_ear.errors import ConnectFailed, RemoteProtocolError
 from jarvis_ear.journal import turns as kinds
 from jarvis_ear.link.connection import HOME_ASSISTANT, BackendLink
 from jarvis_ear.log.throttle import Throttle
@@ -146,7 +146,7 @@ class SatelliteSocket:
                 self._on_visit, host, port, limit=MAX_HEADER_BYTES, backlog=MAX_VISITORS
             )
         except OSError as error:
-            raise ConnectFailed(f"nobody can connect: {error.strerror or error}") from None
+            raise ConnectFailed(f"cannot listen: {error.strerror or error}") from None
         _LOGGER.info("Home Assistant can connect to %s", ", ".join(_addresses(self._server)))
 
     def _on_visit(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -241,7 +241,6 @@ class SatelliteLink(BackendLink):
         self._satellite = satellite
         self._dialect = SatelliteDialect()
         self._visitor: Visitor | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
         self._heard_at = 0.0
 
     @property
@@ -260,10 +259,8 @@ class SatelliteLink(BackendLink):
         self._visitor = visitor = await self._satellite.take(self, self._timing.connect_s)
         self._sockets.adopt(visitor.writer.get_extra_info("socket"))
         self._hear_from()
-        for work in (self._read(visitor), self._write(visitor)):
-            task = asyncio.create_task(work)
-            self._tasks.add(task)
-            task.add_done_callback(lambda _: self._keepalive.end("link lost"))
+        self._begin(self._read(visitor))
+        self._begin(self._write(visitor))
 
     async def played(self) -> None:
         """Tell Home Assistant that a reply or an announcement was played."""
@@ -282,9 +279,7 @@ class SatelliteLink(BackendLink):
         self._enqueue(self._dialect.say(message))
 
     async def _ping(self) -> None:
-        if not self.usable:
-            raise Disconnected("the link is down")
-        self._enqueue(self._dialect.say(Ping()))
+        await self.send(Ping())
 
     def _drop(self) -> None:
         if self._visitor is not None:
@@ -294,23 +289,13 @@ class SatelliteLink(BackendLink):
             self._satellite.leave(reason)
 
     async def _release(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=self._timing.close_s)
-
-    def _enqueue(self, events: Iterable[Event]) -> None:
-        try:
-            for event in events:
-                self._unsent.put_nowait(encode(event))
-        except asyncio.QueueFull:
-            self.abort(f"{self._peer.name} does not read any more")
+        await self._end_tasks()
 
     async def _write(self, visitor: Visitor) -> None:
         """Write until the socket raises an exception, which ends the link."""
         with suppress(OSError):
             while True:
-                visitor.writer.write(await self._unsent.get())
+                visitor.write(await self._unsent.get())
                 await visitor.writer.drain()
                 self._unsent.task_done()
 

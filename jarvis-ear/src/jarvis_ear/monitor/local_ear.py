@@ -60,7 +60,7 @@ class LocalEar:
             on_failure=self._fail,
         )
         self._capture = Capture(make_source(options.microphone), self._inbox, on_end=self._end)
-        self._capture.keep_live("monitor", wanted=True)
+        self._capture.source.keep_live("monitor", wanted=True)
         self._health = Health(self._thread, Beat(()), details=self._details)
         self._sampler = FeedSampler(
             self.feed, self._thread, health=self._health.report, mute=_NotMuted()
@@ -132,7 +132,7 @@ class LocalEar:
 
 
 class _NotMuted:
-    """The mute of an ear that nobody can mute. Immutable."""
+    """The mute of an ear that cannot be muted. Immutable."""
 
     by: tuple[str, ...] = ()
     until = ""

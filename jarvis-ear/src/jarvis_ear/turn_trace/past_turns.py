@@ -3,7 +3,6 @@
 Imports nothing heavy, because a verb uses it. What has an unexpected form is left out.
 """
 
-import json
 import re
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from jarvis_ear.journal.turns import ANNOUNCED, BY_OUTCOME, ENDED
-from jarvis_ear.paths import read_regular
+from jarvis_ear.paths import json_objects, read_regular
 from jarvis_ear.turn_trace.journal_reader import ask_journal, text_of, time_of, trouble_of
 
 LEDGERS: Final = ("ledger.1.jsonl", "ledger.jsonl")
@@ -124,7 +123,7 @@ class TurnArchive:
     turns: list[PastTurn]
     """Oldest first."""
     trouble: str
-    """Why the journal has nothing to say; empty: it has."""
+    """Why the journal has no turns; empty: it has some."""
 
     def find(self, beginning: str) -> list[PastTurn]:
         """Return the turns whose id begins so."""
@@ -156,11 +155,7 @@ def _ledger_lines(folder: Path) -> Iterator[Mapping[str, object]]:
             data = read_regular(folder / name, MAX_LEDGER)[0]
         except FileNotFoundError:
             continue
-        for line in data.splitlines():
-            with suppress(ValueError, RecursionError):
-                fields = json.loads(line)
-                if isinstance(fields, dict):
-                    yield fields
+        yield from json_objects(data)
 
 
 def _note_verdict(known: dict[str, PastTurn], line: Mapping[str, object]) -> None:
