@@ -61,7 +61,7 @@ SOUND_FILES: Final = (".wav", ".mp3", ".ogg", ".opus", ".flac")
 """Endings by which what is to be said is a file, even if there is none of that name."""
 
 LOUDEST: Final = 100
-"""Per cent; the same as ``control.commands.LOUDEST``, whose module loads more than a verb needs."""
+"""Per cent; the same as ``wires.messages.LOUDEST``, whose module loads more than a verb needs."""
 
 NOT_RUNNING: Final = 2
 """Exit status of `status` and of the mute verbs: no ear is running."""

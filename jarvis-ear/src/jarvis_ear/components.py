@@ -14,6 +14,7 @@ from jarvis_ear.devices.capture import Capture
 from jarvis_ear.devices.echo_delays import EchoDelays
 from jarvis_ear.devices.microphone import Microphone
 from jarvis_ear.devices.speaker import Speaker
+from jarvis_ear.devices.volume import VolumeRequests
 from jarvis_ear.errors import DeviceHangs
 from jarvis_ear.health.liveness import Beat, Part
 from jarvis_ear.health.report import Counters, Health
@@ -78,6 +79,7 @@ class Components:
     wake_ledger: WakeLedger
     rooms: Rooms
     turn_counts: TurnCounts
+    volume_requests: VolumeRequests
     metrics: MetricsServer
     mqtt: MqttMembership
     folder: Path

@@ -73,6 +73,7 @@ class DeliveryTurn:
             None  # chunks that the backend tried to make, once it reports that
         )
         self._asks_follow_up = False
+        self._volume = wire.UNCHANGED
         self.may_have_run = utterance.past is not Past.NEW
         """Whether it was ever committed: a reply to it may come."""
         self._refusals = 0
@@ -262,7 +263,7 @@ class DeliveryTurn:
         reply = self.reply
         chunks = (reply.passed_on, reply.missing)
         ends = (self._successor, self._asks_follow_up)
-        end = events.Finished(self.turn_id, verdict, code.value, *chunks, *ends)
+        end = events.Finished(self.turn_id, verdict, code.value, *chunks, *ends, self._volume)
         return (*self._missing(), *last, Emit(end))
 
     def _adjust(self, verdict: Verdict, code: Cause) -> tuple[Verdict, Cause]:
@@ -313,6 +314,7 @@ class DeliveryTurn:
         if self.stage is DeliveryStage.ANSWERING:
             self._total = done.total_chunks
             self._asks_follow_up = done.follow_up
+            self._volume = done.volume
         return (*effects, *self.handle(Signal.REPLY_ENDED, now))
 
     def _refused(self, cause: Cause, now: float) -> tuple[Effect, ...]:

@@ -44,6 +44,8 @@ OF_EVENTS: Final[Mapping[str, Field]] = {
     "BROKER": Field("address of the MQTT broker"),
     "MUTED_BY": Field("who muted the microphone"),
     "MUTED_UNTIL": Field("time of day at which the mute ends"),
+    "VOLUME_PERCENT": Field("the new volume of replies", "%"),
+    "SET_BY": Field("who set it: `owner`, `broker` or `backend`"),
     "CHANGED": Field("options that a reload changed, or `nothing`"),
     "HOOK": Field("the hook: an event of the options `hooks`, or `url`"),
     "PLACE": Field("the file or folder in question"),

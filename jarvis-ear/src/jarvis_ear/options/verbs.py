@@ -378,7 +378,10 @@ class CommandLine:
 
 def check_report(warnings: Iterable[str]) -> str:
     """Return the output of the verb check for a valid configuration."""
-    return "".join([*(f"warning: {line}\n" for line in warnings), "the configuration is fine\n"])
+    lines = [f"warning: {line}\n" for line in warnings]
+    number = f"with {len(lines)} warning{'s' if len(lines) > 1 else ''}"
+    end = f"valid, {number}" if lines else "fine"
+    return "".join([*lines, f"the configuration is {end}\n"])
 
 
 def terminal_width() -> int:

@@ -27,6 +27,7 @@ from jarvis_ear.wires.messages import (
     Transcript,
     TtsChunk,
     TtsDone,
+    VolumeRequest,
 )
 
 NAMESPACE: Final = "/voice"
@@ -184,7 +185,9 @@ _DECODERS: Final[Mapping[str, Callable[[Fields], FromBackend]]] = {
         _count(fields, "index", MAX_INDEX), media_type(_text(fields, "contentType")), _audio(fields)
     ),
     TTS_DONE: lambda fields: TtsDone(
-        _count(fields, "totalChunks", MAX_INDEX + 1), fields.get("followUp") is True
+        _count(fields, "totalChunks", MAX_INDEX + 1),
+        fields.get("followUp") is True,
+        VolumeRequest.read(fields),
     ),
     ERROR: _error,
     PONG: lambda _: Pong(),
