@@ -356,7 +356,7 @@ class BackendClient:
 
     async def _make_sender(self, session: Session) -> Sender:
         """Make the sender of a session, with what the spool has from before."""
-        config, timeouts = session.config, session.timing.turn
+        config, timeouts, status = session.config, session.timing.turn, self._status
         guarantee = Guarantee(config.delivery)
         outbox = Outbox(
             config.agent_id,
@@ -366,7 +366,7 @@ class BackendClient:
             queue=config.waiting == "queue",
             new_id=new_id if session.wire.has_announcements else None,
         )
-        sender = Sender(outbox, self._commands, self._spool, self._tell, self._clock)
+        sender = Sender(outbox, self._commands, self._spool, self._tell, self._clock, status=status)
         sender.continue_from(self._sender)
         self._sender = sender
         await sender.recover(self._spool.begin(timeouts.fresh_s, guarantee))

@@ -229,6 +229,9 @@ class Finished:
     """Id of the turn with the whole sentence, if the verdict is ``SUPERSEDED``."""
     follow_up: bool = False
     """Whether the backend asks the ear to listen after the reply."""
+    away: str = ""
+    """Why there was no link to the backend, in English, if the utterance waited for one until it
+    was too old."""
 
 
 @dataclass(frozen=True, slots=True)
