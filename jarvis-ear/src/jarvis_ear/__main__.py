@@ -167,6 +167,7 @@ def _build(
     bus = BusMembership(options, mute, on_stop=stop_turn, on_listen=listen)
     mqtt = MqttMembership(options, mute)
     backend = BackendClient(options.backend, spool=spool)
+    backend.use_words(options.hearing.wake.all_words)
     is_one_of_many = bool(options.rooms.group)
     earcons = EarconView(muted_by=lambda: mute.by, is_one_of_many=is_one_of_many)
     volume = Volume(options.speaker.volume, folder)

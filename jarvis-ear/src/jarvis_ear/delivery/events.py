@@ -234,6 +234,9 @@ class Finished:
     """Whether the backend asks the ear to listen after the reply."""
     volume: VolumeRequest = UNCHANGED
     """What it asks of the volume of replies."""
+    away: str = ""
+    """Why there was no link to the backend, in English, if the utterance waited for one until it
+    was too old."""
 
 
 @dataclass(frozen=True, slots=True)

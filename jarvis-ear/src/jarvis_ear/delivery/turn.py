@@ -231,7 +231,8 @@ class DeliveryTurn:
             case DeliveryStage.FLUSHED:
                 return (SetState(self.turn_id, SpoolState.SENT),)
             case DeliveryStage.COMMITTED:
-                return (Send(wire.AudioEnd(self.utterance.agent_id)), Emit(self._sent()))
+                end = wire.AudioEnd(self.utterance.agent_id, self.utterance.wake_word)
+                return (Send(end), Emit(self._sent()))
             case DeliveryStage.DELIVERED | DeliveryStage.ANSWERING if previous not in AT_BACKEND:
                 self._reply_ends = now + self._timeouts.whole_reply_s
                 started = Emit(events.ProcessingStarted(self.turn_id))

@@ -120,6 +120,15 @@ class Remedy:
     """The exact command to type; empty: none."""
 
 
+def advice_for(advice: str, systemctl: str) -> str:
+    """Return an advice that is true for an ear: its ``systemctl`` is empty in a terminal."""
+    if systemctl:
+        return advice.replace("(systemctl ", f"({systemctl} ")
+    restart = "(systemctl restart jarvis-ear)"
+    parts = advice.replace(restart, "(end the ear, and start it again)").split("; ")
+    return "; ".join(part for part in parts if "(systemctl " not in part)
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     """A kind of event: the fields of its records, and the explanation in ``journalctl -x``."""

@@ -45,6 +45,8 @@ class AudioEnd:
 
     agent_id: str = ""
     """Agent that it is for; empty: the configured one."""
+    wake_word: str = ""
+    """Wake word that it followed; empty: none."""
 
 
 @dataclass(frozen=True, slots=True)
