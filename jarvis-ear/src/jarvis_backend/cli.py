@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias
 
 from jarvis_backend.process import forbid_dumps
 from jarvis_ear import __version__
+from jarvis_ear.options.render import check_report
 from jarvis_ear.options.verbs import (
     MISTAKES,
     PRINTED,
@@ -26,7 +27,6 @@ from jarvis_ear.options.verbs import (
     UsageError,
     Verb,
     VerbPath,
-    check_report,
     common_verbs,
     exit_at_once,
     print_text,
