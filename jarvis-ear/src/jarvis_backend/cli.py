@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias
 
 from jarvis_backend.process import forbid_dumps
 from jarvis_ear import __version__
-from jarvis_ear.options.render import check_report
 from jarvis_ear.options.verbs import (
     MISTAKES,
     PRINTED,
@@ -154,6 +153,7 @@ def _do(names: VerbPath, words: list[str], *, run: Run | None) -> int:
     if names == ("check",):
         from jarvis_backend.config import warnings  # noqa: PLC0415 - loads pydantic
         from jarvis_backend.models import absences  # noqa: PLC0415 - only this verb
+        from jarvis_ear.options.render import check_report  # noqa: PLC0415 - likewise
 
         return print_text(check_report([*warnings(config), *absences(config)]))
     if not config.message_queue:  # python-socketio would load Redis: 6 MiB
