@@ -56,7 +56,7 @@ def test_what_the_ear_would_refuse_is_a_mistake_with_its_source():
         (("--bus.url=ws://127.0.0.1:1", "--bus.may-listen"), "bus.may_listen"),
         (("--bus.url=ws://127.0.0.1:1", "--rooms.group=home"), "backend.agent_id"),
         (("--log-transcripts",), "log.transcripts"),
-        (("--hooks.url=http://10.0.0.7/x",), "hooks.url: http://10.0.0.7 is told unencrypted"),
+        (("--hooks.url=http://10.0.0.7/x",), "hooks.url: http://10.0.0.7 learns unencrypted"),
         (("--hooks.idle=/none/led,off",), "hooks.idle: /none/led is no program that can be run"),
     ],
 )

@@ -27,6 +27,7 @@ from fakes.blackhole import BlackHole
 from fakes.socketio_voice import SocketIoVoice
 from fakes.voice_service import Switches
 from fakes.websocket_voice import RealtimeVoice, SessionVoice, VoiceWsVoice
+from fakes.wyoming_voice import WyomingVoice
 
 __all__ = ["VOICES", "Switches", "VoiceServer", "free_port", "wait_until"]
 
@@ -35,8 +36,9 @@ VOICES: Final = {
     "voice-ws": VoiceWsVoice,
     "session": SessionVoice,
     "realtime": RealtimeVoice,
+    "wyoming": WyomingVoice,
 }
-"""By the name of the wire."""
+"""By the name of the wire. The last one connects to the ear, at its port."""
 
 PROCESSES: Final = get_context("forkserver")
 """Forks from a process that has imported the libraries already."""
@@ -143,6 +145,8 @@ class VoiceServer:
         return status.rpartition(") ")[2].startswith("T")
 
     def _listens(self) -> bool:
+        if VOICES[self._wire] is WyomingVoice:  # it listens nowhere
+            return True
         try:
             socket.create_connection((self._host, self.port), 1).close()
         except OSError:

@@ -18,12 +18,12 @@ from fakes.running_ear import RunningEar
 from fakes.tls import Authority
 from fakes.voice_server import wait_until
 from jarvis_ear.config import BackendOptions, Config, MqttOptions
-from jarvis_ear.control.commands import ControlCommands
+from jarvis_ear.control.commands import BURST, ControlCommands
 from jarvis_ear.delivery.timeouts import Timing
 from jarvis_ear.errors import ConfigError
 from jarvis_ear.mqtt import client
 from jarvis_ear.mqtt import client as client_module
-from jarvis_ear.mqtt.client import BURST, MqttMembership
+from jarvis_ear.mqtt.client import MqttMembership
 from jarvis_ear.mute import BROKER, Mute
 
 pytestmark = [NEEDS_BROKER, pytest.mark.usefixtures("shortest_waits")]

@@ -178,7 +178,7 @@ def test_a_picture_is_drawn_and_a_missing_package_is_named(tmp_path, capsys, mon
         (("a.wav", "b.wav", "--plot", "x.png"), 64, "expected one sound file"),
         (("--events", "--truth", "x.csv"), 64, "clips have labels"),
         (("a.wav", "--sweep", "--miss-cost", "much"), 64, "expected a number from 0"),
-        (("a.wav", "--sweep"), 66, "nobody knows which recordings hold the wake word"),
+        (("a.wav", "--sweep"), 66, "it is not known which recordings hold the wake word"),
         (("a.wav",), 66, "a.wav cannot be read: No such file"),
         (("--events",), 66, "there are no clips"),
         (("a.wav", "--swep"), 78, "there is no such option"),

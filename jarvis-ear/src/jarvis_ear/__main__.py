@@ -122,7 +122,7 @@ def run(loaded: Loaded) -> int:
             on_done=parts.turns.change,
         )
         watchdog = Watchdog(parts.beat, every_s)
-        parts.capture.keep_live("terminal", wanted=live.enabled)
+        parts.capture.source.keep_live("terminal", wanted=live.enabled)
         look_s = min(LOOK_S, every_s / 4 or LOOK_S)
         while not stop.wait(SOON_S if live.enabled or service.is_waiting else look_s):
             if reload_signal.take():
@@ -167,6 +167,7 @@ def _build(
     bus = BusMembership(options, mute, on_stop=stop_turn, on_listen=listen)
     mqtt = MqttMembership(options, mute)
     backend = BackendClient(options.backend, spool=spool)
+    backend.use_words(options.hearing.wake.all_words)
     is_one_of_many = bool(options.rooms.group)
     earcons = EarconView(muted_by=lambda: mute.by, is_one_of_many=is_one_of_many)
     volume = Volume(options.speaker.volume, folder)
@@ -374,7 +375,7 @@ def _own_runtime_folder() -> Path | None:
 def _open_sockets(
     orders: ControlCommands, signs: FeedSampler, together: ConcurrentStop, parts: Components
 ) -> None:
-    """Open the control socket; the ear works without it, too."""
+    """Open the control socket; the ear works without it."""
     try:
         folder = paths.control_folder(os.environ)
     except OSError as error:
@@ -383,7 +384,7 @@ def _open_sockets(
         return
 
     def on_watched(is_watched: bool) -> None:
-        parts.capture.keep_live("console", wanted=is_watched)
+        parts.capture.source.keep_live("console", wanted=is_watched)
 
     control = ControlServer(
         folder,

@@ -26,7 +26,7 @@ from jarvis_ear.errors import ConfigError
 from jarvis_ear.hooks.receivers import missing_programs
 from jarvis_ear.link.tls_and_tcp import TrustStore, address, is_exposed
 from jarvis_ear.mqtt.client import require_usable
-from jarvis_ear.options.verbs import check_report
+from jarvis_ear.options.render import check_report
 from jarvis_ear.schema import Loaded
 
 
@@ -99,7 +99,7 @@ def dangers(config: Config) -> Iterator[str]:
     if config.rooms.group and backend.agent_id == AGENT_ID:
         yield f"backend.agent_id is still {AGENT_ID}: each ear of rooms.group needs its own"
     if is_exposed(config.hooks.url):
-        yield f"hooks.url: {address(config.hooks.url)} is told unencrypted when the ear is used"
+        yield f"hooks.url: {address(config.hooks.url)} learns unencrypted when the ear is used"
     yield from (f"hooks.{name}: {reason}" for name, reason in missing_programs(config.hooks))
     if config.log.transcripts:
         yield "log.transcripts: the log contains what people say"

@@ -233,7 +233,7 @@ class RoomsOptions(Section):
     """Ears in several rooms of one home: the one that hears the wake word best answers it."""
 
     group: str = Field(default="", max_length=64)
-    """Name of the home, the same for all its ears. Each ear needs a `backend.agent_id` of its own.
+    """Name of the home, the same for all its ears. Each ear needs its own `backend.agent_id`.
     With it, `key` or `bus.url` is needed. Empty: this ear answers every wake word."""
     key: SecretStr = Field(default=SecretStr(""), min_length=16)
     """Key shared by the ears, which sign what they tell each other over the local network (UDP
@@ -284,7 +284,7 @@ class SpeakerOptions(Section):
 
 
 class SoundsOptions(Section):
-    """Sounds that tell what becomes of a turn: `default`, `none`, or a WAV file of at most 3 s."""
+    """Sounds that report what happens to a turn: `default`, `none`, or a WAV file of up to 3 s."""
 
     wake: str = "default"
     """The wake word was detected, or the ear was asked to listen."""

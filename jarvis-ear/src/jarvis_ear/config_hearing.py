@@ -61,6 +61,11 @@ class WakeWord(Section):
         return self.model.replace("_", " ").title() if is_shipped else Path(self.model).stem
 
     @property
+    def id(self) -> str:
+        """The word as programs name it: `hey_jarvis`, or the name of its file."""
+        return Path(self.model).stem
+
+    @property
     def sound(self) -> str:
         """Name of the sound that confirms it, see ``sound_files.load_sounds``."""
         return f"wake:{self.model}" if self.chime else "wake"
@@ -105,8 +110,9 @@ class WakeOptions(Section):
     """Minimum time between two detections; the score must also have fallen in between."""
 
     shadow_threshold: float = Field(default=0.0, ge=0, le=0.99)
-    """A second threshold that wakes nobody: where it would have decided otherwise than the one in
-    force, the log says so, and the status counts it (`shadow_wakes`, `shadow_misses`). 0: none."""
+    """A second threshold that does not wake the ear: where it would decide otherwise than the
+    one in force, the log says so, and the status counts it (`shadow_wakes`, `shadow_misses`).
+    0: none."""
 
     @property
     def least_score(self) -> float:

@@ -1,13 +1,14 @@
 """Paths: the ear's folders, private directories, and safe reading and writing of small files."""
 
 import errno
+import json
 import os
 import stat
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 
 NAME: Final = "jarvis-ear"
 SOCKET: Final = "control"
@@ -49,6 +50,26 @@ def state_folders(environ: Mapping[str, str]) -> Iterator[Path]:
         yield service
     yield SERVICE_STATE
     yield state_folder({**environ, "STATE_DIRECTORY": ""})
+
+
+def find_state(environ: Mapping[str, str], name: str) -> Path | None:
+    """Return the first existing entry ``name`` of the state folders of an ear; None without one.
+
+    Raises ``PermissionError`` if none was found, and a state folder belongs to another user.
+    """
+    refusal: PermissionError | None = None
+    for folder in state_folders(environ):
+        try:
+            (folder / name).stat()
+        except PermissionError as error:
+            refusal = refusal or error
+        except OSError:
+            continue
+        else:
+            return folder / name
+    if refusal is not None:
+        raise refusal
+    return None
 
 
 def state_folder(environ: Mapping[str, str]) -> Path:
@@ -163,6 +184,26 @@ def read_regular(
     if len(data) > max_bytes:
         raise OSError(errno.EFBIG, f"it is longer than {max_bytes} bytes", str(path))
     return data, found
+
+
+def read_object(path: Path, max_bytes: int) -> dict[str, Any]:
+    """Return the JSON object in a regular file; or raise ``OSError`` or ``ValueError``."""
+    try:
+        value = json.loads(read_regular(path, max_bytes)[0])
+    except RecursionError:
+        raise ValueError("too deeply nested") from None
+    if not isinstance(value, dict):
+        raise ValueError("expected an object")  # noqa: TRY004 - of the file, not of the caller
+    return value
+
+
+def json_objects(lines: bytes | str) -> Iterator[dict[str, Any]]:
+    """Yield the JSON object in each line, and leave out lines that hold none."""
+    for line in lines.splitlines():
+        with suppress(ValueError, RecursionError):
+            value = json.loads(line)
+            if isinstance(value, dict):
+                yield value
 
 
 def write_whole(path: Path, text: str) -> None:

@@ -94,7 +94,7 @@ _EVENT_VERBS: Final = {
         needs=("ID",),
     ),
     "label": Verb(
-        "note whether somebody really said the wake word in a clip",
+        "note whether a clip really contains the wake word",
         "jarvis-ear events label 3fa2 false",
         _CLIPS,
         words=("true", "false"),
@@ -158,13 +158,15 @@ VERBS: Final[dict[str, Verb]] = {
         (Flag("--json", "print all numbers, as one line of JSON"),),
     ),
     "monitor": Verb(
-        "show the running ear in a terminal, live; with FILE or --device NAME an ear of its own",
+        "show the running ear in a terminal, live; with FILE or --device NAME, a separate ear",
         "jarvis-ear monitor --device usb",
         {
+            **_ASKED,
             0: "stopped, or the sound file is over",
+            2: "no ear is running; on a terminal the screen waits for one",
             66: "the sound file cannot be read",
             69: "the microphone of --device cannot be used",
-            141: "nobody reads the output any more",
+            141: "the reader of the output has gone",
             **MISTAKES,
         },
         (Flag("--json", "print the feed instead, one line of JSON for each change"),),

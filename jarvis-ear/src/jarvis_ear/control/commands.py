@@ -1,6 +1,7 @@
 """Commands of the control socket."""
 
 import threading
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from functools import partial
@@ -55,6 +56,31 @@ MODULE_WORDS: Final[Mapping[str, tuple[str, bool]]] = {
     for enabled in (True, False)
 }
 """Further commands of an ear on a bus, for example `vision-off`: the module, and whether on."""
+
+
+COMMANDS_PER_S: Final = 5.0
+"""Rate limit of commands from a page or a broker, faster than a person presses a button."""
+
+BURST: Final = 20.0
+"""Commands that may arrive at once."""
+
+
+class CommandRate:
+    """Limits the rate of commands: a token bucket. For one thread; ``now`` never jumps back."""
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._tokens = BURST
+        self._filled_at = now()
+
+    def allows(self) -> bool:
+        """Return whether one more command is within the rate now."""
+        now = self._now()
+        self._tokens = min(BURST, self._tokens + (now - self._filled_at) * COMMANDS_PER_S)
+        self._filled_at = now
+        is_within = self._tokens >= 1
+        self._tokens -= is_within
+        return is_within
 
 
 class Modules(Protocol):

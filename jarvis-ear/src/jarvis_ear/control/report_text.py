@@ -281,7 +281,7 @@ def _neighbours(report: Mapping[str, Any]) -> Iterator[Row]:
 
 
 def _others(report: Mapping[str, Any]) -> Iterator[Row]:
-    """Describe what has no row of its own, as far as there is anything to say."""
+    """Describe what has no separate row and is not zero."""
     described = {*_DESCRIBED, *report.get("counters", ())}
     for name, value in report.items():
         is_said = isinstance(value, str | int | float) and value not in (0, "", "off")

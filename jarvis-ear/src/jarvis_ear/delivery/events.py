@@ -234,6 +234,9 @@ class Finished:
     """Whether the backend asks the ear to listen after the reply."""
     volume: VolumeRequest = UNCHANGED
     """What it asks of the volume of replies."""
+    away: str = ""
+    """Why there was no link to the backend, in English, if the utterance waited for one until it
+    was too old."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,7 +269,7 @@ class StillWaiting:
 
 @dataclass(frozen=True, slots=True)
 class UnaskedSpeech:
-    """Speech that no turn awaits and that is no announcement. Emitted once per burst."""
+    """Speech without a turn that is not an announcement. Emitted once per burst."""
 
     chunks: int
     """Chunks in that burst, at least 1."""

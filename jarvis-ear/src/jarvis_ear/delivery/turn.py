@@ -127,7 +127,7 @@ class DeliveryTurn:
         held_back, self._held_back = self._held_back, None
         if held_back is None or held_back[0] is not self.stage:
             return known
-        if held_back[1] is Signal.RECORDED:  # the spool has forgotten it meanwhile
+        if held_back[1] is Signal.RECORDED:  # the spool has forgotten it since
             return (*known, SetState(self.turn_id, SpoolState.SENT))
         return (*known, *self.handle(self._if_fresh(held_back[1], now), now))
 
@@ -231,7 +231,8 @@ class DeliveryTurn:
             case DeliveryStage.FLUSHED:
                 return (SetState(self.turn_id, SpoolState.SENT),)
             case DeliveryStage.COMMITTED:
-                return (Send(wire.AudioEnd(self.utterance.agent_id)), Emit(self._sent()))
+                end = wire.AudioEnd(self.utterance.agent_id, self.utterance.wake_word)
+                return (Send(end), Emit(self._sent()))
             case DeliveryStage.DELIVERED | DeliveryStage.ANSWERING if previous not in AT_BACKEND:
                 self._reply_ends = now + self._timeouts.whole_reply_s
                 started = Emit(events.ProcessingStarted(self.turn_id))

@@ -15,7 +15,7 @@ from jarvis_ear.devices.shaping import FULL
 from jarvis_ear.journal.sound import VOLUME_REFUSED, VOLUME_SET
 from jarvis_ear.log.throttle import Throttle
 from jarvis_ear.mute import OWNER
-from jarvis_ear.paths import read_regular, write_whole
+from jarvis_ear.paths import read_object, write_whole
 from jarvis_ear.wires.messages import UNCHANGED
 
 _LOGGER = logging.getLogger(__name__)
@@ -70,10 +70,10 @@ class Volume:
         if self._path is None:
             return self._configured
         try:
-            return _percent(json.loads(read_regular(self._path, MAX_BYTES)[0]))
+            return _percent(read_object(self._path, MAX_BYTES))
         except FileNotFoundError:
             return self._configured
-        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        except (OSError, ValueError, KeyError) as error:
             words = "%s cannot be read, so speaker.volume counts: %s"
             _LOGGER.warning(words, self._path, error)
             return self._configured

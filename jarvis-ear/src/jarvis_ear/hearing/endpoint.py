@@ -72,7 +72,7 @@ class Demand:
     loudness: float = 0.0
     """Least mean of the ``LOUDEST_FRAMES`` highest levels."""
     because_of_talk: bool = False
-    """Whether ``loudness`` is that high because somebody talked before."""
+    """Whether ``loudness`` is that high because of talk before the wake word."""
     noise: float = 0.0
     """Least mean of these levels if the speech is short, see ``SHORT_FRAMES``."""
     certain: bool = False
@@ -152,8 +152,8 @@ class Endpointer:
     def begin(self, start: Samples, least: Samples, until: Samples | None = None) -> None:
         """Open the utterance at ``start`` (pre-roll included); ``least`` is its minimum speech.
 
-        From ``until`` on, it ends as soon as it does not meet the demand: what the room says holds
-        up nobody.
+        From ``until`` on, it ends as soon as it does not meet the demand: talk in the
+        room does not delay the end.
         """
         self._limit = Samples(start + self._max)
         self._least = least

@@ -66,7 +66,7 @@ class WakeDetected:
 
 @dataclass(frozen=True, slots=True)
 class ListenRequested:
-    """Somebody asked the ear to listen without the wake word: a button, for example."""
+    """A request to listen without the wake word: by a button, for example."""
 
     at: Samples
     """Position in the stream at that time. The sound before it may still be on its way."""
@@ -299,6 +299,8 @@ class SendUtterance:
     utterance: CapturedUtterance
     agent_id: str = ""
     """Agent that the wake word names; empty: the configured one."""
+    wake_word: str = ""
+    """``WakeWord.id`` of the word that began the session; empty: it began without one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Hook event: what the ear does, as a program or a URL is told it, and the queue of such events."""
+"""Hook event: what a program or a URL gets about the ear, and the queue of such events."""
 
 import json
 from collections import deque

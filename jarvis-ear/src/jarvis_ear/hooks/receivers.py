@@ -77,7 +77,7 @@ class _Program:
             os.close(descriptor)
 
     def end(self) -> int:
-        """Kill what is left of its group, and return the exit status, or -1 times a signal.
+        """Kill the rest of its group, and return the exit status, or -1 times a signal.
 
         The group exists until the process is reaped, so that its number means no other one.
         """

@@ -207,7 +207,7 @@ NEAR_MISS: Final = Kind(
     "a09342809a3d0c7bb880b55dde530f8a",
     "Nearly the wake word: score @WAKE_SCORE@",
     "Probably: @REASON@\n\nThe wake model scored a stretch of sound 0.2 or more, but the ear did "
-    "not wake: somebody said the wake word and it was missed, or something similar. LEVEL, "
+    "not wake: a person said the wake word and it was missed, or said something similar. LEVEL, "
     "NOISE_FLOOR and CLIPPED_PERCENT in the record say how the microphone heard it.",
     _MISSED,
 )
@@ -228,7 +228,7 @@ SHADOW_DIFFERED: Final = Kind(
     "The shadow threshold @REASON@ (score @WAKE_SCORE@)",
     "The threshold in `hearing.wake.shadow_threshold` differs from the one in force: it "
     "would have woken where the ear did not, or the reverse. If it woke only where people said the "
-    "wake word, or stayed asleep only where nobody did, it is the better one.",
+    "wake word, or stayed asleep only where no one did, it is the better one.",
     (
         Remedy(
             "what it would have done today",

@@ -134,7 +134,7 @@ DROPPED: Final = Kind(
     "Turn @TURN_ID@ ended before anything was sent: @CAUSE@",
     "It was interrupted: by another wake word (WakeDetected), a mute (Muted), the loss of the "
     "microphone (MicrophoneLost) or the end of the sound (SoundEnded). ResumptionDiscarded: a "
-    "sentence seemed to go on and did not; the turn CONTINUES went on as before.",
+    "sentence seemed to continue and did not; the turn CONTINUES went on as before.",
     (_RECORDS,),
     "dropped",
 )
@@ -288,7 +288,7 @@ BROKER_UNREACHABLE: Final = Kind(
             "journalctl -u jarvis-ear --since today EVENT=BrokerUnreachable EVENT=BrokerReached",
         ),
         Remedy("the broker must speak MQTT 5, as mosquitto does since version 1.6"),
-        Remedy("give each ear at one broker a name of its own: `backend.agent_id`"),
+        Remedy("give each ear at one broker its own name: `backend.agent_id`"),
     ),
 )
 

@@ -81,7 +81,7 @@ class Topics:
     def command_of(self, message: Incoming) -> BrokerCommand:
         """Return the command in a message, or raise ``RemoteProtocolError``.
 
-        The error never repeats the payload, which may be what somebody wants to be said.
+        The error never repeats the payload, which may be a private text.
         """
         names = {self.command(name): name for name in COMMANDS}
         name = names.get(message.topic)

@@ -171,8 +171,7 @@ class Rooms:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if not self._thread.stop(STOP_S):
-            _LOGGER.warning("the rooms did not stop within %.1f s", STOP_S)
+        self._thread.stop(STOP_S)
 
     def _claim(self, at: Samples, score: float) -> Claim:
         level, floor = measure(self._sound(), self._gain_db)
@@ -190,7 +189,7 @@ class Rooms:
         )
 
     def _do(self, step: Callable[[Election, float], tuple[Outcome, ...]]) -> None:
-        """Take a step of the election, and carry out what comes of it. Any thread."""
+        """Take a step of the election, and carry out its outcomes. Any thread."""
         with self._lock:
             outcomes = step(self._election, self._now())
         for outcome in outcomes:
@@ -222,7 +221,7 @@ class Rooms:
                 network.close()
 
     async def _work(self, wake: asyncio.Event, network: Multicast | None) -> None:
-        """Send claims and decide in time, for ever. A claim of this ear wakes it."""
+        """Send claims and decide in time, until cancelled. A claim of this ear wakes it."""
         while True:
             wake.clear()
             self._do(lambda election, now: election.tick(now))
@@ -236,7 +235,7 @@ class Rooms:
                     await wake.wait()
 
     async def _look(self, network: Multicast | None) -> None:
-        """Open the socket, and join on interfaces that appear later, for ever."""
+        """Open the socket, and join on interfaces that appear later, until cancelled."""
         while True:
             try:
                 if network is not None:

@@ -1,4 +1,4 @@
-"""Earcons: short sounds that tell a person in the room what became of their turn.
+"""Earcons: short sounds that tell a person in the room how their turn ended.
 
 Every turn ends in one thing that a person can perceive: its reply, one sound, or what they do
 themselves (they speak again, hush the ear, or mute it).

@@ -22,7 +22,7 @@ from jarvis_ear.turn_trace.trace import (
 from jarvis_ear.wires.event_bus import Event, stamp
 
 MAX_QUOTED: Final = 2000
-"""Characters of a text from the backend: more than anybody says in half a minute, or reads."""
+"""Characters of a text from the backend: more than a person says in half a minute, or reads."""
 
 MAX_TURNS: Final = 12
 """Number of turns on the feed: as many as a person looks back on."""

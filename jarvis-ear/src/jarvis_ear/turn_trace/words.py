@@ -46,7 +46,7 @@ def drop_reason(trace: TurnTrace) -> str:
 
 
 def summary(trace: TurnTrace) -> str:
-    """Return what became of a turn, in one line without the words that were spoken."""
+    """Return the result of a turn, in one line without the words that were spoken."""
     if trace.outcome == DROPPED:
         return f"dropped ({drop_reason(trace)}), nothing was sent"
     if trace.outcome == KEPT:

@@ -9,10 +9,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
-from jarvis_ear import paths
-from jarvis_ear.errors import InputError, NotPermitted, SpeakerLost
+from jarvis_ear.errors import InputError, SpeakerLost, file_errors
 from jarvis_ear.options.verbs import UsageError, plain, print_text
-from jarvis_ear.wake_ledger.clips import Clip, ClipFolder, find_folder, listing, opened
+from jarvis_ear.wake_ledger.clips import NO_CLIPS, Clip, ClipFolder, find_folder, listing, opened
 
 if TYPE_CHECKING:
     import tarfile
@@ -33,14 +32,14 @@ _LABELS: Final = {True: "true", False: "false", None: ""}
 
 def events(verb: str, given: Mapping[str, Any], *, play: Callable[[bytes], int]) -> int:
     """Carry out a verb below `events`; ``play`` plays a sound file and returns the exit status."""
-    try:
-        folder = find_folder(paths.state_folders(os.environ))
+    with file_errors("the folder of the clips"):
+        folder = find_folder()
         if verb == "list":
             return _list(folder, as_json="json" in given)
         if verb == "purge":
             return _purge(folder)
         if folder is None:
-            raise InputError("there are no clips: hearing.wake_ledger.enabled stores some")
+            raise InputError(NO_CLIPS)
         match verb:
             case "export":
                 return _export(folder, given["file"])
@@ -52,13 +51,6 @@ def events(verb: str, given: Mapping[str, Any], *, play: Callable[[bytes], int])
                 with opened(folder) as clips:
                     wav = clips.wav(clips.find(given["id"]))
                 return play(wav)
-    except PermissionError as error:
-        place = plain(str(error.filename or "the folder of the clips"))
-        raise NotPermitted(
-            f"{place} belongs to another user: run this as that user, or as root"
-        ) from None
-    except OSError as error:
-        raise InputError(f"the clips cannot be used: {error}") from error
 
 
 def _list(folder: Path | None, *, as_json: bool) -> int:

@@ -213,7 +213,7 @@ class WakeLedger:
             if self._warnings.allows(self._monotonic()):
                 reason = os.strerror(error.errno).lower() if error.errno else str(error)
                 fields = WAKE_LEDGER_TROUBLE.fields(PLACE=self._path, REASON=reason)
-                text = "the wake ledger in %s cannot be written, and the ear goes on without it: %s"
+                text = "the wake ledger in %s cannot be written, and the ear runs on without it: %s"
                 _LOGGER.warning(text, self._path, reason, extra=fields)
             return False
         return True
