@@ -140,21 +140,15 @@ class HouseholdBrain(StatelessEngine):
             return "You are welcome."
         if _ABLE.fullmatch(words):
             return ABILITIES
-        for find in (self._completed, self._timer, self._clock):
-            if (found := find(words, question.room, memory)) is not None:
-                return found
+        known = self._timers.answer(words, question.room, memory.answer) or self._clock(words)
+        if known is not None:
+            return known
         if (command := volume_command(words, memory.answer)) is not None:
             question.set_volume(command[1])
             return command[0]
         return converted(words) or calculated(words)
 
-    def _completed(self, words: str, room: str, memory: _Memory) -> str | None:
-        return self._timers.complete(memory.answer, words, room)
-
-    def _timer(self, words: str, room: str, _memory: _Memory) -> str | None:
-        return self._timers.answer(words, room)
-
-    def _clock(self, words: str, _room: str, _memory: _Memory) -> str | None:
+    def _clock(self, words: str) -> str | None:
         now = self._now()
         asked = set(words.split())
         if asked.isdisjoint({"what", "whats", "which", "tell"}) or asked & _ELSEWHERE:
