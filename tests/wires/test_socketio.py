@@ -72,6 +72,9 @@ def chunk(**changes):
                 ),
             )
         ),
+        (wire.TTS_DONE, None, ear.TtsDone(None)),
+        (wire.TTS_DONE, {"totalChunks": False}, ear.TtsDone(None)),
+        (wire.TTS_DONE, {"totalChunks": 513, "followUp": True}, ear.TtsDone(None, follow_up=True)),
         (
             wire.ERROR,
             {"error": "Could not understand audio"},
@@ -80,6 +83,8 @@ def chunk(**changes):
         (wire.ERROR, {"error": 7}, ear.BackendError("")),
         (wire.ERROR, {"error": "x", "agentId": 7}, ear.BackendError("x")),
         (wire.ERROR, {}, ear.BackendError("")),
+        (wire.ERROR, "free text", ear.BackendError("free text")),
+        (wire.ERROR, ["list"], ear.BackendError("")),
         (wire.PONG, {"agentId": "den"}, ear.Pong()),
     ],
 )
@@ -121,10 +126,7 @@ def test_an_event_of_the_backend_is_a_message(event, payload, message):
         (wire.TTS_CHUNK, chunk(audio="UklGR")),
         (wire.TTS_CHUNK, chunk(audio="Ünicode")),
         (wire.TTS_CHUNK, chunk(audio="A" * (wire.MAX_MESSAGE_BYTES + 4))),
-        (wire.TTS_DONE, {"totalChunks": False}),
-        (wire.TTS_DONE, {"totalChunks": 513}),
-        (wire.TTS_DONE, {}),
-        (wire.ERROR, "free text"),
+        (wire.TTS_DONE, "3"),
     ],
 )
 def test_an_invalid_event_is_refused(event, payload):

@@ -162,8 +162,8 @@ UNCHANGED: Final = VolumeRequest()
 class TtsDone:
     """Backend: no more chunks follow."""
 
-    total_chunks: int
-    """Number of chunks that the backend tried to make: some may be missing."""
+    total_chunks: int | None
+    """Number of chunks that the backend tried to make: some may be missing. None: not known."""
     follow_up: bool = False
     """Whether it asks the ear to listen for an answer, without the wake word."""
     volume: VolumeRequest = UNCHANGED
