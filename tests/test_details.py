@@ -25,6 +25,7 @@ from jarvis_ear.devices.capture import Capture
 from jarvis_ear.devices.echo_delays import EchoDelays
 from jarvis_ear.devices.microphone import Microphone
 from jarvis_ear.devices.speaker import Speaker
+from jarvis_ear.devices.volume import Volume, VolumeRequests
 from jarvis_ear.hearing.ear import Ear
 from jarvis_ear.hearing.ear_thread import EarThread
 from jarvis_ear.hearing.inbox import Inbox
@@ -153,6 +154,7 @@ def report(tmp_path_factory):
             post=lambda _event: None,
         ),
         turn_counts=TurnCounts(),
+        volume_requests=VolumeRequests(Volume(100)),
         metrics=MetricsServer(options.metrics),
         mqtt=MqttMembership(options, mute),
         folder=folder,
