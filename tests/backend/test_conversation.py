@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from fakes.engines import ScriptedBrain, ScriptedEar, ScriptedVoice, scripted, spoken
+from jarvis_backend import conversation as module
 from jarvis_backend.brain import Question
 from jarvis_backend.config import Limits
 from jarvis_backend.conversation import (
@@ -140,6 +141,21 @@ class SlowBrain(ScriptedBrain):
             yield piece
         if self.error:
             raise EngineError(self.error)
+
+
+async def test_a_slow_brain_is_known_to_work_until_the_answer_is_complete(beep, monkeypatch):
+    monkeypatch.setattr(module, "ALIVE_S", 0.01)
+    brain, messages = SlowBrain("One. Tw", "o."), []
+    again = BrainAsked("scripted", is_repeated=True)
+
+    async def send(message):
+        messages.append(message)
+        if messages.count(again) == 2:
+            brain.may_go_on.set()
+
+    await conversation(scripted(brain=brain)).reply(beep, send)
+    assert messages.count(again) >= 2
+    assert messages[-1] == TurnDone(2, "")
 
 
 async def test_the_first_sentence_is_sent_before_the_answer_is_complete(beep, until):

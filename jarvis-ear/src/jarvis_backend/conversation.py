@@ -41,10 +41,11 @@ class TranscriptReady:
 
 @dataclass(frozen=True, slots=True)
 class BrainAsked:
-    """The brain was asked."""
+    """The brain was asked; repeated every ``ALIVE_S`` until its answer is spoken."""
 
     provider: str
     """Name of the brain."""
+    is_repeated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +116,9 @@ class _Room:
     speaking: asyncio.Lock
     """Held by an announcement: a reply that begins meanwhile waits, so that they do not mix."""
 
+
+ALIVE_S: Final = 20.0
+"""Seconds between two signs that a slow brain works: an ear waits for 60 s without one."""
 
 UNFINISHED: Final = "I cannot finish this answer."
 """Sentence at the end of an answer whose rest did not arrive."""
@@ -208,6 +212,7 @@ class Conversation:
                 pass
         speech = _Speech(self._engines.tts, self._limits)
         speaking = asyncio.create_task(speech.send_all(send, in_order=in_order))
+        working = asyncio.create_task(_repeat(send, BrainAsked(brain.provider, is_repeated=True)))
         try:
             await self._think(Question(text, room, speech.set_volume), speech)
             self._log("answer: %s", speech.text)
@@ -215,7 +220,8 @@ class Conversation:
             await speaking
         finally:
             speaking.cancel()
-            await asyncio.gather(speaking, return_exceptions=True)
+            working.cancel()
+            await asyncio.gather(speaking, working, return_exceptions=True)
             await speech.aclose()
         await send(speech.done())  # at the end: an interruption after it finds no turn
 
@@ -255,6 +261,13 @@ class Conversation:
     def _log(self, line: str, text: str) -> None:
         if self._log_transcripts:
             _LOG.info(line, one_line(text, self._limits.reply_chars))
+
+
+async def _repeat(send: SendReply, message: ReplyMessage) -> None:
+    """Send ``message`` every ``ALIVE_S`` until cancelled."""
+    while True:
+        await asyncio.sleep(ALIVE_S)
+        await send(message)
 
 
 class _Speech:

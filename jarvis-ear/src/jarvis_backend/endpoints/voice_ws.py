@@ -121,6 +121,8 @@ class VoiceChannel:
         match message:
             case TranscriptReady(text):
                 await self._send(ear.Transcript(text))
+            case BrainAsked(is_repeated=True):
+                await self._send(ear.Processing())
             case BrainAsked():
                 pass  # this wire has no message for it
             case AnswerText(text):

@@ -301,8 +301,7 @@ class CommandLine:
         """Make the parser of a verb. ``listing`` describes the options of the configuration."""
         verb = self.verb_at(names)
         prog = " ".join((self.name, *names))
-        optional_verb = self.default_verb and not names
-        optional_verb = optional_verb or bool(verb.usual)
+        optional_verb = (self.default_verb and not names) or bool(verb.usual)
         takes = (" [VERB]" if optional_verb else " VERB") if verb.verbs else ""
         takes += " [OPTION ...]" if verb.flags or verb.is_configured or verb.verbs else ""
         takes += "".join(f" {name}" for name in verb.needs)
@@ -320,8 +319,7 @@ class CommandLine:
             add_help=False,
         )
         for flag in verb.listed_flags:
-            meaning = flag.meaning or argparse.SUPPRESS
-            add = partial(made.add_argument, flag.name, help=meaning)
+            add = partial(made.add_argument, flag.name, help=flag.meaning or argparse.SUPPRESS)
             if flag.value:
                 kind = _path if flag.value in ("FILE", "DIR") else str
                 add(metavar=flag.value, type=kind, action="append")
@@ -333,9 +331,8 @@ class CommandLine:
             of_need = _path if name == "FILE" else str
             made.add_argument(name.lower(), metavar=name, type=of_need, help=argparse.SUPPRESS)
         if verb.words:
-            made.add_argument(
-                "word", choices=verb.words, metavar="|".join(verb.words), help=argparse.SUPPRESS
-            )
+            words = "|".join(verb.words)
+            made.add_argument("word", choices=verb.words, metavar=words, help=argparse.SUPPRESS)
         if verb.value:
             made.add_argument("value", nargs="?", metavar=verb.value, help=argparse.SUPPRESS)
         return made
@@ -374,9 +371,8 @@ class CommandLine:
         if not words or words[0].startswith("-"):
             where = " ".join((self.name, *names))
             return f"missing command; choose from {', '.join(known)} (see {where} --help)"
-        return (
-            f"{quoted(words[0])}: expected one of {', '.join(known)}{suggestion(words[0], known)}"
-        )
+        hint = suggestion(words[0], known)
+        return f"{quoted(words[0])}: expected one of {', '.join(known)}{hint}"
 
     def complain(self, text: str) -> None:
         """Write lines to standard error, each with the name of the program."""
