@@ -306,7 +306,7 @@ class SoundsOptions(Section):
     unmuted: str = "default"
     """The microphone was unmuted."""
     microphone_lost: str = "default"
-    """No sound comes from the microphone any more."""
+    """Sound no longer comes from the microphone."""
 
 
 class LogOptions(Section):

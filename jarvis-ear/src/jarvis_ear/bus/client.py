@@ -167,7 +167,7 @@ class BusSwitch:
         return enabled == (not self._mute.by)
 
     def tell(self, listener: Callable[[Sequence[str]], None]) -> None:
-        """Call ``listener`` with those who mute, before any later change."""
+        """Call ``listener`` with who muted the ear, before any later change."""
         self._mute.tell(listener)
 
     def request(self, kind: str) -> None:

@@ -95,7 +95,7 @@ class Switch(Protocol):
         ...
 
     def tell(self, listener: Callable[[Sequence[str]], None]) -> None:
-        """Call ``listener`` with those who mute, before any later change."""
+        """Call ``listener`` with who muted the ear, before any later change."""
         ...
 
     def request(self, kind: str) -> None:

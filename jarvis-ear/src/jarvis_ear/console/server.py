@@ -247,7 +247,7 @@ class Pages:
         try:
             wav = _sound_of(request.match_info["id"])
         except (OSError, InputError):
-            raise Refusal(404, "Not Found: there is no such clip any more") from None
+            raise Refusal(404, "Not Found: there is no such clip now") from None
         return web.Response(body=wav, content_type="audio/wav")
 
     async def _watch(self, request: web.Request) -> web.StreamResponse:

@@ -272,7 +272,7 @@ class Announced:
     """An announcement: speech that belongs to no turn, complete."""
 
     turn_id: str
-    """Id of the announcement; it is no turn."""
+    """Id of the announcement; it is not a turn."""
     sounds: tuple[ReplyAudio, ...]
     """At least one, in playing order."""
     missing: int = 0

@@ -208,7 +208,7 @@ class SoundProcess:
         """Send a request to the open stream; on failure end the process and raise StreamFailed."""
         with self._lock:
             if generation != self.generation or self._child is None:
-                raise StreamFailed("the sound system was started anew")
+                raise StreamFailed("the sound system was restarted")
             if method == "close":
                 self._is_listed = False
             try:

@@ -201,7 +201,7 @@ class Endpointer:
         return None
 
     def _forget_run(self) -> None:
-        """Clear peak and run: sound before the speech is no measure of its level."""
+        """Clear peak and run: sound before the speech is not a measure of its level."""
         self._run_start = None
         self._peak = 0.0
         self._spoken = Samples(0)

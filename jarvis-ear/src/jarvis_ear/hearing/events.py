@@ -86,7 +86,7 @@ class RefusalReason(StrEnum):
     TOO_QUIET = "too_quiet"
     """It is much quieter than the wake word."""
     TALK = "talk"
-    """It is no louder than those who talked before the wake word, the television for example."""
+    """It is no louder than people who talked before the wake word, the television for example."""
     NOISE = "noise"
     """It is hardly speech, or short and no louder than the noise before the wake word."""
 
@@ -208,7 +208,7 @@ class AnsweredElsewhere:
 
 @dataclass(frozen=True, slots=True)
 class MicrophoneLost:
-    """No sound comes from the microphone any more."""
+    """Sound no longer comes from the microphone."""
 
 
 @dataclass(frozen=True, slots=True)

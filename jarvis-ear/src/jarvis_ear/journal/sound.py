@@ -236,8 +236,8 @@ UNASKED_SPEECH: Final = Kind(
     "UnaskedSpeech",
     "ac49ff18dc5ede65632c5346e9a2066e",
     "The backend sent unrequested speech",
-    "@REASON@\n\nIt came while no turn awaited a reply, and is no announcement: it is late, it has "
-    "no beginning or no end, it may answer a turn that was lost or another ear with the same "
+    "@REASON@\n\nIt came while no turn awaited a reply, and is not an announcement: it is late, "
+    "it has no beginning or no end, it may answer a lost turn or another ear with the same "
     "`backend.agent_id`, or `speaker.announcements` is off. It is not played.",
     (
         _BACKEND_LOG,

@@ -86,4 +86,4 @@ def _feed() -> socket.socket:
     for path in paths.sockets(os.environ):
         with suppress(OSError, JarvisEarError):
             return connect(path, ASK_S)
-    raise MicrophoneUnavailable("the running ear does not answer any more")
+    raise MicrophoneUnavailable("the running ear no longer answers")

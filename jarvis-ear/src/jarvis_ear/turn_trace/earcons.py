@@ -49,7 +49,7 @@ class Earcon(StrEnum):
     MUTED = "muted"
     UNMUTED = "unmuted"
     MICROPHONE_LOST = "microphone_lost"
-    """No sound comes from the microphone any more."""
+    """Sound no longer comes from the microphone."""
 
 
 _BY_VERDICT: Final[Mapping[str, Earcon | None]] = {

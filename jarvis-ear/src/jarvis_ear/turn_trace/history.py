@@ -99,7 +99,7 @@ class TurnHistory:
                     self._end(trace.turn_id)
 
     def change(self, options: Config) -> None:
-        """Use other options, and forget all words if none of them may be kept any more."""
+        """Use other options, and forget all words if none of them may be kept."""
         with self._lock:
             published = bool(options.mqtt.url) and options.mqtt.transcripts
             self._keeps_words = options.console.transcripts or published

@@ -28,7 +28,7 @@ KEPT: Final = "kept"
 """Outcome of a turn whose utterance the next run delivers."""
 
 ANNOUNCED: Final = "announced"
-"""Outcome of an announcement, which is no turn."""
+"""Outcome of an announcement, which is not a turn."""
 
 FAILURES: Final = frozenset(
     (
@@ -156,7 +156,7 @@ class TurnTrace:
     is_played: bool = False
     """Whether the reply was played to its end."""
     stopped: Unheard = Unheard.NOTHING
-    """Why the reply is not awaited any more."""
+    """Why the reply is no longer awaited."""
     stamps: Mapping[Stage, float] = field(default_factory=dict)
     """Monotonic times in seconds; absent if not reached. The first time counts."""
     ended_at: float | None = None

@@ -18,7 +18,7 @@ _TIMEOUTS: Final[Mapping[State, str]] = {
 
 REFUSALS: Final[Mapping[RefusalReason, str]] = {
     RefusalReason.TOO_QUIET: "much quieter than the wake word",
-    RefusalReason.TALK: "no louder than those who talked before the wake word",
+    RefusalReason.TALK: "no louder than people who talked before the wake word",
     RefusalReason.NOISE: "noise, or hardly speech",
 }
 
