@@ -172,7 +172,7 @@ _RAISE_GAIN: Final = Remedy(
 _LOWER_GAIN: Final = Remedy("if the word is clipped, lower the gain")
 _NEARER: Final = Remedy(
     "if the level is less than 20 dB above the noise floor, speak nearer to the microphone, or "
-    "move it away from what is loud"
+    "move it away from sources of noise"
 )
 _MISSED: Final = (_LOWER_THRESHOLD, _RAISE_GAIN, _LOWER_GAIN, _NEARER)
 
@@ -191,8 +191,9 @@ NEAR_MISSES: Final = Kind(
     "77bb9ad2218460d9f62baf4703dd74d2",
     "@NEAR_MISSES@ near misses of the wake word in an hour",
     "Probably: @REASON@\n\nLogged an hour after the first of them. The fields are those of the one "
-    "with the best score, @WAKE_SCORE@. A few are normal with a television. If people say the wake "
-    "word in vain, the remedies help. With `log.level` set to debug, each has a record.",
+    "with the best score, @WAKE_SCORE@. A few are normal with a television. If the ear does not "
+    "wake when people say the wake word, the remedies help. With `log.level` = debug, each has "
+    "a record.",
     (*_MISSED, Remedy("the near misses of the last hour", "jarvis-ear status")),
 )
 
@@ -220,7 +221,7 @@ SPEECH_REFUSED: Final = Kind(
     "The wake word was detected, but what followed does not seem to be speech of the same person, "
     "and was not sent. It is @BELOW_WAKE_WORD_DB@ dB quieter than the wake word. CAUSE too_quiet: "
     "that is too much; talk: the television or other people talked before the wake word, and it is "
-    "no louder than they are; noise: it is hardly speech. The ear goes on listening, and plays the "
+    "no louder than they are; noise: it is hardly speech. The ear listens on, and plays the "
     "sound nothing_heard if no more speech follows. REFUSED in the record of the turn counts it.",
     (
         Remedy("if it was a command, say it as loudly as the wake word, and nearer"),
