@@ -3,6 +3,7 @@
 import ast
 import gc
 import logging
+import os
 import threading
 import time
 from contextlib import ExitStack
@@ -209,7 +210,10 @@ def test_every_counter_has_words_and_every_exception_exists(report):
     assert set(NO_LOSS) | set(ADDED_UP) <= set(kept())
 
 
-def test_a_backend_that_is_away_is_shown_with_address_reason_and_remedy(report):
+def test_a_backend_that_is_away_is_shown_with_address_reason_and_remedy(report, monkeypatch):
+    assert report()["backend_remedy"].startswith("find what fails")
+    assert "systemctl" not in report()["backend_remedy"], "a terminal has no unit to edit"
+    monkeypatch.setenv("SYSTEMD_EXEC_PID", str(os.getpid()))
     told = report()
     assert told["connected"] is False
     assert told["backend_url"] == "http://127.0.0.1:1"

@@ -23,6 +23,7 @@ from jarvis_backend.conversation import (
 from jarvis_backend.engines.engine import MissingEngine, Speech
 from jarvis_backend.errors import EngineError, EngineMissing, UtteranceError
 from jarvis_ear.audio.wav import pcm_to_wav
+from jarvis_ear.wires.messages import VolumeRequest
 
 
 def conversation(engines, *, log_transcripts=False, **limits):
@@ -108,6 +109,19 @@ async def test_a_sentence_that_fails_is_missing_but_counted(beep, caplog):
 )
 async def test_a_turn_ends_with_the_count_of_its_sentences(beep, engines, options, done):
     assert (await replies(scripted(**engines), beep, **options))[-1] == done
+
+
+class LouderBrain(ScriptedBrain):
+    async def answer(self, question):
+        question.set_volume(VolumeRequest(change=10))
+        yield "Louder."
+        if self.error:
+            raise EngineError(self.error)
+
+
+async def test_a_turn_ends_with_the_volume_that_the_brain_asks_for(beep):
+    louder = await replies(scripted(brain=LouderBrain()), beep)
+    assert louder[-1] == TurnDone(1, "", volume=VolumeRequest(change=10))
 
 
 class SlowBrain(ScriptedBrain):

@@ -85,7 +85,7 @@ def test_a_redirect_leads_nowhere(wire, status):
 def test_an_answer_that_is_no_upgrade(wire, status, kind):
     async def scene():
         async with answering(wire, status=status, text="<html>") as link:
-            with pytest.raises(kind):
+            with pytest.raises(kind, match=str(status) if kind is not Rejected else "refuses"):
                 await link.open("token")
 
     asyncio.run(scene())

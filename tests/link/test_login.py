@@ -5,12 +5,14 @@ import contextlib
 import errno
 import json
 import socket
+import ssl
 import threading
 import time
 
 import pytest
 import requests
 
+from fakes.tls import Authority, TlsFront
 from jarvis_ear.errors import ConnectFailed, Rejected, RemoteProtocolError
 from jarvis_ear.link.login import MAX_ABANDONED, MAX_BODY_BYTES, Login, NoLogin, read_token
 from jarvis_ear.link.tls_and_tcp import TrustStore
@@ -60,7 +62,7 @@ def answer(status, body=b"", *headers):
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
 
-def log_in(url, deadline_s=2.0):
+def log_in(url, deadline_s=5.0):
     return asyncio.run(Login(url, "open sesame", deadline_s).token())
 
 
@@ -83,12 +85,28 @@ def test_a_password_for_a_token(monkeypatch, variable):
     assert b"application/json" in requests[0]
 
 
+def test_a_token_may_be_created():
+    with somebody(answer("201 Created", b'{"token": "abc"}')) as (url, _):
+        assert log_in(url) == "abc"
+
+
 def test_what_a_netrc_says_goes_nowhere(monkeypatch, tmp_path):
     (tmp_path / "netrc").write_text("machine 127.0.0.1 login owner password elsewhere\n")
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
     with somebody(answer("200 OK", b'{"token": "abc"}')) as (url, requests):
         log_in(url)
     assert b"Authorization" not in requests[0]
+
+
+def test_the_authorities_of_the_system_are_trusted(monkeypatch, tmp_path):
+    authority = Authority(tmp_path)
+    front = authority.vouch("backend", "IP:127.0.0.1")
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.certificate.cert))  # as OpenSSL has it
+    with (
+        somebody(answer("200 OK", b'{"token": "abc"}')) as (url, _),
+        TlsFront(int(url.rpartition(":")[2]), front) as tls,
+    ):
+        assert log_in(f"https://127.0.0.1:{tls.port}") == "abc"
 
 
 def test_who_is_trusted_is_not_for_the_environment_to_say(monkeypatch, tmp_path):
@@ -103,7 +121,7 @@ def test_who_is_trusted_is_not_for_the_environment_to_say(monkeypatch, tmp_path)
         trust_store.ca_file = ca_file
         with contextlib.suppress(ConnectFailed):
             asyncio.run(Login("https://127.0.0.1:9", "open sesame", 2.0, trust_store).token())
-    assert asked == [requests.utils.DEFAULT_CA_BUNDLE_PATH, str(tmp_path / "ours.pem")]
+    assert asked == [ssl.get_default_verify_paths().cafile, str(tmp_path / "ours.pem")]
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,15 @@
 import asyncio
 import errno
 import socket
+import ssl
 import threading
 
 import pytest
 
 from jarvis_ear.link.tls_and_tcp import AbandonableTask, address, error_text, is_exposed
 
+UNTRUSTED = ssl.SSLCertVerificationError(1, "secret")
+UNTRUSTED.verify_message = "unable to get local issuer certificate"
 REFUSED = ConnectionRefusedError(errno.ECONNREFUSED, "http://user:secret@host refused")
 
 
@@ -38,6 +41,9 @@ def test_an_address_holds_no_password():
         (socket.gaierror(socket.EAI_NODATA, "secret"), "unknown host"),
         (socket.gaierror(socket.EAI_AGAIN, "secret"), "its name cannot be looked up at present"),
         (socket.gaierror(socket.EAI_FAIL, "secret"), "its name cannot be looked up"),
+        (ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] secret"), "no TLS connection"),
+        (ssl.SSLEOFError(8, "secret"), "no TLS connection"),
+        (UNTRUSTED, "its certificate is not trusted: unable to get local issuer certificate"),
     ],
 )
 def test_an_error_is_described_in_the_words_of_the_system(error, words):

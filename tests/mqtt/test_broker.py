@@ -62,7 +62,7 @@ class Ear:
     def volume(self):
         return self.percent
 
-    def set_volume(self, percent):
+    def set_volume(self, percent, _by):
         self.percent = percent
         return True
 

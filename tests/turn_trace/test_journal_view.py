@@ -5,7 +5,7 @@ from logging import DEBUG, INFO, WARNING
 
 import pytest
 
-from fakes.turns import ScriptedTurns, utterance
+from fakes.turns import TURN, ScriptedTurns, utterance
 from jarvis_ear.config import WakeWord
 from jarvis_ear.delivery import events as delivery
 from jarvis_ear.delivery.events import Verdict
@@ -199,6 +199,13 @@ def test_another_wake_word_is_called_by_its_name(caplog):
     assert said(caplog) == ['idle -> listening: heard "Computer" (score 0.97)']
     turns.finish(Verdict.DONE, "")
     assert fields(last_turn(caplog))["WAKE_WORD"] == "Computer"
+
+
+def test_an_expired_turn_has_the_reason_of_the_outage(caplog):
+    turns = script().wake().capture()
+    turns.tell(delivery.Finished(TURN, Verdict.EXPIRED, "too_old", 0, away="no route"))
+    turns.enter(State.IDLE, "Failed(too_old)")
+    assert fields(last_turn(caplog))["REASON"] == "no route"
 
 
 def test_a_stage_that_was_not_reached_is_missing_and_never_0(caplog):

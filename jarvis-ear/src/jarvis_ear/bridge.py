@@ -122,9 +122,9 @@ class Bridge:
         match effect:
             case TurnOpened():
                 self._speaker.prepare()
-            case SendUtterance(turn_id, utterance, agent_id):
+            case SendUtterance(turn_id, utterance, agent_id, wake_word):
                 spoken_at = self._clock.captured_at(utterance.speech_end)
-                self._send(CapturedAudio(utterance.pcm, turn_id, spoken_at, agent_id))
+                self._send(CapturedAudio(utterance.pcm, turn_id, spoken_at, agent_id, wake_word))
                 self._speaker.prepare()
             case UtteranceGrew(turn_id, offset, pcm):
                 self._backend.extend(turn_id, offset, pcm)

@@ -61,10 +61,10 @@ SOUND_FILES: Final = (".wav", ".mp3", ".ogg", ".opus", ".flac")
 """Endings by which what is to be said is a file, even if there is none of that name."""
 
 LOUDEST: Final = 100
-"""Per cent; the same as ``control.commands.LOUDEST``, whose module loads more than a verb needs."""
+"""Per cent; the same as ``wires.messages.LOUDEST``, whose module loads more than a verb needs."""
 
 NOT_RUNNING: Final = 2
-"""Exit status of `status` and of the mute verbs: no ear is running."""
+"""Exit status of `status`, of the mute verbs and of others that ask an ear: none is running."""
 
 REFUSALS: Final = (DEAF, 66, 69, 75, 76, 77)
 """Exit statuses that an ear may ask for when it cannot carry out a command."""
@@ -190,6 +190,8 @@ def _lazily_configured(verb: str, given: Mapping[str, Any], words: list[str]) ->
     from jarvis_ear.monitor.command import monitor  # noqa: PLC0415 - loads rich
 
     file = given.get("value") or ""
+    if not (file or words or sys.stdout.isatty()) and _ask("status") is None:
+        return NOT_RUNNING  # a screen waits for an ear; who reads a pipe would wait for ever
     return monitor(file, words, lambda: load().config, as_json=as_json)
 
 

@@ -177,6 +177,9 @@ class BackendOptions(Section):
     the network in between can read both and give commands in your name. Off: that is refused."""
     ca_file: Path | None = None
     """Certificate authority (PEM) of an `https://` backend. Empty: those of the system."""
+    may_set_volume: bool = True
+    """Let the backend change the volume of replies, when a person says "louder" for example. Off:
+    the volume stays, with a warning."""
     delivery: Literal["at_most_once", "at_least_once"] = "at_most_once"
     """What happens to an utterance if it is unknown whether the backend received it.
     `at_most_once`: it is not sent again. `at_least_once`: it is sent again while it is fresh, and a
@@ -257,8 +260,8 @@ class SpeakerOptions(Section):
     device: str = ""
     """Output device: part of its name, or its index. Empty: the default; `none`: no sound."""
     volume: int = Field(default=100, ge=0, le=100)
-    """Volume of replies in per cent: 50 is -18 dB, 0 is silence. `jarvis-ear volume` overrides it,
-    until this option gets another value."""
+    """Volume of replies in per cent: 50 is -18 dB, 0 is silence. `jarvis-ear volume`, a broker and
+    the backend override it, until this option gets another value."""
     warm_s: float = Field(default=10.0, ge=0, le=3600)
     """Time for which the device stays open, playing silence, after a reply and after a wake word:
     the next reply begins at once. 0: it is closed after every reply, for other programs to use."""

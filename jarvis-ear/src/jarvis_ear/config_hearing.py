@@ -61,6 +61,11 @@ class WakeWord(Section):
         return self.model.replace("_", " ").title() if is_shipped else Path(self.model).stem
 
     @property
+    def id(self) -> str:
+        """The word as programs name it: `hey_jarvis`, or the name of its file."""
+        return Path(self.model).stem
+
+    @property
     def sound(self) -> str:
         """Name of the sound that confirms it, see ``sound_files.load_sounds``."""
         return f"wake:{self.model}" if self.chime else "wake"

@@ -128,13 +128,19 @@ class Mute:
 
     @property
     def until(self) -> str:
-        """Wall-clock time at which the mute ends; empty: it has no end."""
+        """Wall-clock time at which the mute ends; empty: it has no end.
+
+        It has seconds in the last minute of a timed mute.
+        """
         by, ends_at, hours = self._by, self._ends_at, self._quiet_hours
         if not by or not by <= {OWNER, CLOCK} or (OWNER in by and ends_at is None):
             return ""
         end = datetime.fromtimestamp(ends_at) if OWNER in by and ends_at else self._wall()  # noqa: DTZ006 - on the wall
         is_quiet = hours is not None and hours.night(end) and self._night(end) != self._awake_night
-        return f"{hours.end if hours and is_quiet else end:%H:%M}"
+        if hours and is_quiet:
+            return f"{hours.end:%H:%M}"
+        left = end - self._wall()
+        return f"{end:%H:%M:%S}" if timedelta() < left < timedelta(minutes=1) else f"{end:%H:%M}"
 
     def connect(self, on_change: Callable[[bool], None]) -> None:
         """Call ``on_change``, under the lock, when the ear has to mute (True) or unmute (False)."""

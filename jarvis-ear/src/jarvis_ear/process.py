@@ -48,11 +48,23 @@ ADDRESS: Final = "NOTIFY_SOCKET"
 WATCHDOG: Final = ("WATCHDOG_USEC", "WATCHDOG_PID")
 """Variables with the watchdog's time-out, and the process that has to feed it."""
 
+MANAGED: Final = ("SYSTEMD_EXEC_PID", "MANAGERPID")
+"""Variables with the process that systemd has started as a service, from version 248 on, and with
+the service manager, if it is that of a user."""
+
 SECRETS: Final = ("JARVIS_PASSWORD", "CREDENTIALS_DIRECTORY")
 """Variables that only a process that logs in to the backend needs."""
 
 OPTIONS: Final = "JARVIS_EAR_"
 """Prefix of the variables with the ear's options; some of them are secrets."""
+
+
+def systemctl(environ: Mapping[str, str]) -> str:
+    """Return the command for the service that this process is; empty: it is none."""
+    process, manager = (environ.get(name) for name in MANAGED)
+    if process != str(os.getpid()):
+        return ""
+    return "systemctl" if manager is None else "systemctl --user"
 
 
 def inherited(environ: Mapping[str, str]) -> dict[str, str]:

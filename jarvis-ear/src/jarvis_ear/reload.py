@@ -155,6 +155,7 @@ class ReloadSteps:
         ear = self._ears.make(config.hearing, growth_ms, may_interrupt=may_interrupt, lag_ms=lag_ms)
         return _together(
             partial(self._running.ear.change, ear),
+            partial(self._running.backend.use_words, config.hearing.wake.all_words),
             partial(self._running.speaker.use_sounds, sounds),
             partial(self._running.capture.source.hold_quiet, quiet_of(config.hearing)),
             partial(self._running.wake_ledger.change, config.hearing),

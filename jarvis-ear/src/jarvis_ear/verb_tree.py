@@ -161,7 +161,9 @@ VERBS: Final[dict[str, Verb]] = {
         "show the running ear in a terminal, live; with FILE or --device NAME, a separate ear",
         "jarvis-ear monitor --device usb",
         {
+            **_ASKED,
             0: "stopped, or the sound file is over",
+            2: "no ear is running; on a terminal the screen waits for one",
             66: "the sound file cannot be read",
             69: "the microphone of --device cannot be used",
             141: "the reader of the output has gone",

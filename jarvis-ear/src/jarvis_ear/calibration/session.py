@@ -1,7 +1,7 @@
 """Session: asks a person to speak, and records the microphone."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from statistics import median
 from typing import Final, NamedTuple
 
@@ -74,18 +74,16 @@ class Recorder:
         return bytes(data)
 
 
-def recording_of(name: str, parts: list[bytes], *, has_words: bool) -> LabelledSound:
-    """Return the recording of parts, each of which holds one wake word, or none does."""
-    spans: list[Span] = []
-    for part in parts:
-        start = spans[-1].end if spans else Samples(0)
-        spans.append(Span(start, Samples(start + len(part) // SAMPLE_BYTES)))
+def recording_of(name: str, sound: bytes, *, has_word: bool) -> LabelledSound:
+    """Return a recording that holds one wake word, or none.
 
-    def blocks() -> Iterator[Block]:
-        for span, part in zip(spans, parts, strict=True):
-            yield Block(span.start, part)
-
-    return LabelledSound(name, blocks, tuple(spans) if has_words else ())
+    Each word is a recording of its own: joined, one that the end of its time cut in two would count
+    for both times or for neither, whatever was said of it when it was recorded.
+    """
+    whole = Span(Samples(0), Samples(len(sound) // SAMPLE_BYTES))
+    return LabelledSound(
+        name, lambda: iter((Block(whole.start, sound),)), (whole,) if has_word else ()
+    )
 
 
 def record_words(

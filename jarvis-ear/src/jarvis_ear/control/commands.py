@@ -9,9 +9,10 @@ from typing import Final, Protocol, TypeAlias
 
 from jarvis_ear.errors import JarvisEarError
 from jarvis_ear.health.report import Health
-from jarvis_ear.mute import LONGEST_S, Mute
+from jarvis_ear.mute import LONGEST_S, OWNER, Mute
 from jarvis_ear.process import NamedThread
 from jarvis_ear.wires.event_bus import MICROPHONE, MODULES
+from jarvis_ear.wires.messages import LOUDEST
 
 Answer: TypeAlias = Mapping[str, object]
 """The answer to a command; with ``error`` if it was not carried out."""
@@ -25,8 +26,6 @@ VOLUME: Final = "volume"
 
 METRICS: Final = "metrics"
 """Asks for all numbers as the text of Prometheus."""
-
-LOUDEST: Final = 100
 
 MUTE: Final = "mute"
 """Mutes the ear, or mutes it for a number of seconds: `mute 1800`."""
@@ -102,8 +101,8 @@ class Loudspeaker(Protocol):
     def volume(self) -> int:
         """Volume in per cent."""
 
-    def set_volume(self, percent: int) -> bool:
-        """Set the volume; return whether it is stored for a restart."""
+    def set_volume(self, percent: int, by: str) -> bool:
+        """Set the volume, for ``by``; return whether it is stored for a restart."""
 
 
 class Tuner(Protocol):
@@ -132,7 +131,10 @@ class ControlCommands:
         modules: Modules | None = None,
         speaker: Loudspeaker | None = None,
         tuner: Tuner | None = None,
+        by: str = OWNER,
     ) -> None:
+        """Carry out commands of ``by``, as the log calls it."""
+        self._by = by
         self._tuner = tuner
         self._speaker = speaker
         self._metrics = metrics
@@ -173,7 +175,7 @@ class ControlCommands:
     def _answer_with_argument(self, name: str, argument: str = "") -> Answer | None:
         """Carry out a command that takes an argument; None: it is another one."""
         if name == VOLUME and self._speaker is not None:
-            return _volume(self._speaker, argument)
+            return _volume(self._speaker, argument, self._by)
         if name == TUNE and self._tuner is not None:
             return _tune(self._tuner, argument)
         return self._mute_for(argument) if name == MUTE and argument else None
@@ -220,13 +222,13 @@ class ControlCommands:
         return partial(self._modules.switch_module, module, enabled=enabled)
 
 
-def _volume(speaker: Loudspeaker, number: str) -> Mapping[str, object]:
+def _volume(speaker: Loudspeaker, number: str, by: str) -> Mapping[str, object]:
     """Set the volume if a number is given, and return it."""
     stored = True
     if number:
         if not (number.isascii() and number.isdigit() and int(number) <= LOUDEST):
             return {"error": f"expected {VOLUME} and a whole number from 0 to {LOUDEST}"}
-        stored = speaker.set_volume(int(number))
+        stored = speaker.set_volume(int(number), by)
     return {"volume": speaker.volume, "stored": stored}
 
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, TypeAlias
 
+from jarvis_ear.wires.messages import UNCHANGED, VolumeRequest
+
 __all__ = [
     "Announced",
     "Answered",
@@ -31,6 +33,7 @@ __all__ = [
     "TurnEvent",
     "UnaskedSpeech",
     "Verdict",
+    "VolumeRequest",
 ]
 
 
@@ -229,6 +232,11 @@ class Finished:
     """Id of the turn with the whole sentence, if the verdict is ``SUPERSEDED``."""
     follow_up: bool = False
     """Whether the backend asks the ear to listen after the reply."""
+    volume: VolumeRequest = UNCHANGED
+    """What it asks of the volume of replies."""
+    away: str = ""
+    """Why there was no link to the backend, in English, if the utterance waited for one until it
+    was too old."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -270,7 +270,8 @@ class Outbox:
         chunks = self._unasked.finish()
         if not chunks or self._new_id is None:
             return self._report_unasked()
-        name, missing = self._new_id(), max(0, done.total_chunks - len(chunks))
+        total = len(chunks) if done.total_chunks is None else done.total_chunks
+        name, missing = self._new_id(), max(0, total - len(chunks))
         sounds = (ReplyAudio(name, each.index, each.content_type, each.audio) for each in chunks)
         return (Emit(Announced(name, tuple(sounds), missing, done.follow_up)),)
 

@@ -21,6 +21,8 @@ class CapturedAudio:
     here."""
     agent_id: str = ""
     """Agent that it is for, on a wire that names agents; empty: the configured one."""
+    wake_word: str = ""
+    """Wake word that it followed, as ``hey_jarvis``, on a wire that names it; empty: none."""
 
 
 class Past(Enum):
@@ -48,6 +50,8 @@ class Utterance:
     """Whether it may have run already."""
     agent_id: str = ""
     """Agent that it is for; empty: the configured one."""
+    wake_word: str = ""
+    """Wake word that it followed; empty: none, or an earlier run of the ear captured it."""
 
     @property
     def pcm(self) -> bytes:

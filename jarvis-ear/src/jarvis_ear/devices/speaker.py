@@ -21,6 +21,7 @@ from jarvis_ear.devices.sound_files import MAX_SECONDS
 from jarvis_ear.devices.volume import Volume
 from jarvis_ear.errors import SpeakerLost
 from jarvis_ear.journal.sound import SPEAKER_LOST
+from jarvis_ear.mute import OWNER
 from jarvis_ear.process import NamedThread
 
 IDLE_S: Final = 5.0
@@ -142,12 +143,12 @@ class Speaker:
         """Volume of replies in per cent."""
         return self._volume.percent
 
-    def set_volume(self, percent: int) -> bool:
+    def set_volume(self, percent: int, by: str = OWNER) -> bool:
         """Play at another volume, 0 to 100 %, from now on; return whether a restart knows it.
 
         At 0 a reply is silent and counts as played. See ``gain_of`` for what a per cent is.
         """
-        self._volume.set(percent)
+        self._volume.set(percent, by)
         self._playlist.wake()
         return self._volume.stored
 

@@ -20,7 +20,7 @@ from jarvis_ear.backend import Session
 from jarvis_ear.config import Config
 from jarvis_ear.doctor.checks import Results, attempt, fail, ok, skip, skipped, warn
 from jarvis_ear.doctor.host_checks import DAY_S, HOST_CHECKS, SOON_DAYS, host_facts, judge_host
-from jarvis_ear.link.login import NONE_HERE, Admission, post, read_body, read_token
+from jarvis_ear.link.login import ISSUED, NONE_HERE, Admission, post, read_body, read_token
 from jarvis_ear.link.tls_and_tcp import TrustStore, address, error_text
 
 SLACK_S: Final = 3.0
@@ -58,7 +58,7 @@ def login_facts(session: Session) -> LoginFacts:
             session.url + _LOGIN_PATH, body, session.timing.login_s, session.trust_store
         ) as response:
             status = response.status_code
-            if status != HTTPStatus.OK:
+            if status not in ISSUED:
                 wait = str(response.headers.get("Retry-After", ""))
                 return LoginFacts(status, wait if re.fullmatch("[0-9]{1,6}", wait) else "")
             return LoginFacts(status, token=read_token(read_body(response, ends)))

@@ -299,6 +299,8 @@ class SendUtterance:
     utterance: CapturedUtterance
     agent_id: str = ""
     """Agent that the wake word names; empty: the configured one."""
+    wake_word: str = ""
+    """``WakeWord.id`` of the word that began the session; empty: it began without one."""
 
 
 @dataclass(frozen=True, slots=True)

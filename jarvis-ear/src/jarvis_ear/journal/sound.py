@@ -140,6 +140,32 @@ SPEAKER_LOST: Final = Kind(
     ),
 )
 
+VOLUME_SET: Final = Kind(
+    "VolumeSet",
+    "5b6cb00f3ff94d00acb2ae1ab9185785",
+    "The @SET_BY@ set the volume of replies to @VOLUME_PERCENT@ %",
+    "The owner typed `jarvis-ear volume`, a client of the MQTT broker set it, or the backend did "
+    "because a person asked for it. It counts until the next change, restarts included.",
+    (
+        Remedy("to set it", "jarvis-ear volume 60"),
+        Remedy("to forbid it to the backend: `backend.may_set_volume = false`"),
+        Remedy("every change of today", "journalctl -u jarvis-ear --since today EVENT=VolumeSet"),
+    ),
+)
+
+VOLUME_REFUSED: Final = Kind(
+    "VolumeRefused",
+    "29fe68f62b144a9c9a7542fc738ce683",
+    "A request of the backend to change the volume was refused",
+    'Reason: @REASON@\n\nThe end of a reply asked for another volume, as after "louder". The '
+    "reply itself was played, and the volume stays. Repetitions are logged at growing intervals.",
+    (
+        Remedy("what a backend may send: docs/protocols.md"),
+        Remedy("to allow it: `backend.may_set_volume = true`"),
+        Remedy("to set it yourself", "jarvis-ear volume 60"),
+    ),
+)
+
 CHUNKS_MISSING: Final = Kind(
     "SentencesMissing",
     "058adb3d2bac7b7db16555509c01266e",
@@ -250,7 +276,7 @@ KINDS: Final = (
     *(MICROPHONE_OPENED, MICROPHONE_LOST, MICROPHONE_BUSY, MICROPHONE_STILL_LOST),
     MICROPHONE_FOUND,
     *(MICROPHONE_SILENT, MICROPHONE_HEARD_AGAIN, MICROPHONE_MONITOR),
-    *(SOUND_CLIPPED, SOUND_LOST, SPEAKER_LOST),
+    *(SOUND_CLIPPED, SOUND_LOST, SPEAKER_LOST, VOLUME_SET, VOLUME_REFUSED),
     *(
         SELF_ECHO,
         NEAR_MISS,

@@ -100,7 +100,6 @@ HOME_ASSISTANT: Final = Peer(
         Setback.FOREIGN: kinds.HOME_ASSISTANT_AWAY,
     },
     MAX_MESSAGE_BYTES,
-    must_answer=True,
 )
 
 

@@ -28,6 +28,9 @@ MAX_ABANDONED: Final = 4
 _DIRECT: Final = {"http": "", "https": "", "all": ""}
 """No proxy: one from the environment would receive the password."""
 
+ISSUED: Final = (HTTPStatus.OK, HTTPStatus.CREATED)
+"""Statuses of an answer with a token: some frameworks answer every POST with 201."""
+
 NONE_HERE: Final = (
     HTTPStatus.NOT_FOUND,
     HTTPStatus.METHOD_NOT_ALLOWED,
@@ -101,7 +104,7 @@ def post(
         json=body,
         headers=bearer(token or None),
         timeout=timeout_s,
-        verify=str(trust_store.ca_file or requests.utils.DEFAULT_CA_BUNDLE_PATH),
+        verify=trust_store.authorities or requests.utils.DEFAULT_CA_BUNDLE_PATH,
         proxies=_DIRECT,
         auth=_add_nothing,
         allow_redirects=False,  # a redirect would receive the password or the token as well
@@ -129,7 +132,7 @@ def read_token(body: bytes) -> str:
 
 
 def _check_status(status: int) -> None:
-    if status == HTTPStatus.OK:
+    if status in ISSUED:
         return
     if status == HTTPStatus.UNAUTHORIZED:
         raise Rejected("the backend does not accept the password")

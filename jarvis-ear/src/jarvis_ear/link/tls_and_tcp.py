@@ -38,6 +38,15 @@ class TrustStore:
         self.context = True if is_unused else _context(ca_file, option)
         """The context of every TLS connection. True: there will be none, which saves 1 MiB."""
 
+    @property
+    def authorities(self) -> str:
+        """File or folder of these authorities, for a library that takes no context.
+
+        Empty: this system has none.
+        """
+        system = ssl.get_default_verify_paths()
+        return str(self.ca_file or system.cafile or system.capath or "")
+
 
 def _context(ca_file: Path | None, option: str) -> ssl.SSLContext:
     if (
@@ -80,16 +89,30 @@ def error_text(error: BaseException) -> str:
     Never the text of the exception: it may hold an address with a password, a token, or text of
     the peer.
     """
-    cause: BaseException | None = error
-    for _ in range(8):  # a longer chain explains nothing
-        if cause is None:
-            break
+    chain = _causes(error)
+    for cause in chain:  # before any OSError: OpenSSL has error numbers of its own
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            why = getattr(cause, "verify_message", "")  # a text of OpenSSL
+            return f"its certificate is not trusted: {why}"
+        if isinstance(cause, ssl.SSLError):
+            return "no TLS connection"
+        if isinstance(cause, aiohttp.WSServerHandshakeError):
+            return f"status {cause.status}; expected an upgrade"
+    for cause in chain:
         if isinstance(cause, socket.gaierror):
             return _NO_ADDRESS.get(cause.errno or 0, "its name cannot be looked up")
         if isinstance(cause, OSError) and cause.errno is not None and cause.errno > 0:
             return os.strerror(cause.errno).lower()
-        cause = cause.__cause__ or cause.__context__
     return type(error).__name__
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    chain: list[BaseException] = []
+    cause: BaseException | None = error
+    while cause is not None and len(chain) < 8:  # noqa: PLR2004 - a longer chain explains nothing
+        chain.append(cause)
+        cause = cause.__cause__ or cause.__context__
+    return chain
 
 
 class ThreadResolver(AbstractResolver):

@@ -23,8 +23,9 @@ from jarvis_ear.delivery.timeouts import Timing
 from jarvis_ear.errors import ConnectFailed, RemoteProtocolError
 from jarvis_ear.journal import turns as kinds
 from jarvis_ear.link.connection import HOME_ASSISTANT, BackendLink
+from jarvis_ear.link.registry import Words
 from jarvis_ear.log.throttle import Throttle
-from jarvis_ear.wires.messages import Ping, Pong, ToBackend
+from jarvis_ear.wires.messages import AudioStart, Ping, Pong, ToBackend
 from jarvis_ear.wires.wyoming import (
     MAX_HEADER_BYTES,
     SatelliteDialect,
@@ -44,6 +45,10 @@ VISIT_S: Final = 10.0
 ALIVE_S: Final = 7.0
 """Seconds since its last event within which a server keeps the ear to itself: Home Assistant sends
 a ping every 2 s, and answers ours, which come every 5 s."""
+
+ASSUMED_S: Final = 1.0
+"""Seconds after which a server that has never answered a ping counts as one that answers none;
+Home Assistant answers in milliseconds."""
 
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -82,16 +87,21 @@ class SatelliteSocket:
 
     Network thread only. Every connection may ask what the ear is (``describe``); the one that sends
     ``run-satellite`` becomes the link. There is one at a time: a second one is refused while the
-    first is alive. Bound: ``MAX_VISITORS`` connections besides the link; one more is dropped.
+    first is alive. One that pauses the satellite may run it again later.
+    Bound: ``MAX_VISITORS`` connections besides the link; one more is dropped.
     Refused connections are counted (``connections_refused``), and logged at growing intervals.
     """
 
-    def __init__(self, options: WyomingOptions, name: str, counted: "Counter[str]") -> None:
+    def __init__(
+        self, options: WyomingOptions, name: str, counted: "Counter[str]", words: Words
+    ) -> None:
         self._options = options
-        self._info = describe_ear(name, __version__)
+        self._name = name
+        self._words = words
         self._allowed = [ipaddress.ip_network(each) for each in options.allow] or _LOOPBACK
         self._server: asyncio.Server | None = None
         self._visits: set[asyncio.Task[None]] = set()
+        self._paused: asyncio.Task[None] | None = None  # one of them
         self._chosen: asyncio.Queue[Visitor] = asyncio.Queue(1)
         self._throttle = Throttle()
         self._link: SatelliteLink | None = None
@@ -105,7 +115,7 @@ class SatelliteSocket:
     @property
     def info(self) -> Event:
         """What the ear is."""
-        return self._info
+        return describe_ear(self._name, __version__, self._words())
 
     async def take(self, link: "SatelliteLink", within_s: float) -> Visitor:
         """Return the connection for ``link``; raise ``ConnectFailed`` if none comes in time."""
@@ -120,6 +130,12 @@ class SatelliteSocket:
             raise ConnectFailed(self._note) from None
         self._link = link
         return visitor
+
+    def pause(self, visitor: Visitor) -> None:
+        """Let a connection wait until it runs the satellite again. One at a time may."""
+        if self._paused is not None:
+            self._paused.cancel()
+        self._paused = self._visit(visitor, None)
 
     def leave(self, reason: str) -> None:
         """Note that the link is over, and why."""
@@ -159,9 +175,13 @@ class SatelliteSocket:
             self._warn(visitor, f"{MAX_VISITORS} others are connected")
             visitor.drop()
         else:
-            visit = asyncio.create_task(self._receive(visitor))
-            self._visits.add(visit)
-            visit.add_done_callback(self._visits.discard)
+            self._visit(visitor, VISIT_S)
+
+    def _visit(self, visitor: Visitor, within_s: float | None) -> asyncio.Task[None]:
+        visit = asyncio.create_task(self._receive(visitor, within_s))
+        self._visits.add(visit)
+        visit.add_done_callback(self._visits.discard)
+        return visit
 
     def _is_allowed(self, address: str) -> bool:
         try:
@@ -172,19 +192,22 @@ class SatelliteSocket:
             peer = peer.ipv4_mapped
         return any(peer in network for network in self._allowed)
 
-    async def _receive(self, visitor: Visitor) -> None:
-        """Answer a connection until it runs the satellite, ends, or breaks the protocol."""
+    async def _receive(self, visitor: Visitor, within_s: float | None) -> None:
+        """Answer a connection until it runs the satellite, ends, or breaks the protocol.
+
+        It must ask something every ``within_s`` seconds, unless that is None.
+        """
         is_chosen = False
         try:
             while not is_chosen:
-                async with asyncio.timeout(VISIT_S):
+                async with asyncio.timeout(within_s):
                     event = await visitor.read()
                     if event is None:
                         break
                     is_chosen = self._answer(visitor, event)
                     await visitor.writer.drain()
         except TimeoutError:
-            self._warn(visitor, f"it asked nothing for {VISIT_S:g} s")
+            self._warn(visitor, f"it asked nothing for {within_s:g} s")
         except RemoteProtocolError as error:
             self._warn(visitor, str(error))
         except OSError:
@@ -197,7 +220,7 @@ class SatelliteSocket:
         """Answer an event; return whether the connection is now the link's."""
         match event.type:
             case "describe":
-                visitor.write(self._info)
+                visitor.write(self.info)
             case "ping":
                 visitor.write(PongEvent(_text(event)).event())
             case "run-satellite":
@@ -242,6 +265,7 @@ class SatelliteLink(BackendLink):
         self._dialect = SatelliteDialect()
         self._visitor: Visitor | None = None
         self._heard_at = 0.0
+        self._is_paused = False
 
     @property
     def usable(self) -> bool:
@@ -277,6 +301,13 @@ class SatelliteLink(BackendLink):
 
     async def _send(self, message: ToBackend) -> None:
         self._enqueue(self._dialect.say(message))
+        if isinstance(message, AudioStart) and not self._dialect.answers_pings:
+            asyncio.get_running_loop().call_later(ASSUMED_S, self._assume)
+
+    def _assume(self) -> None:
+        if self.usable:
+            for message in self._dialect.assume():
+                self._deliver(message)
 
     async def _ping(self) -> None:
         await self.send(Ping())
@@ -284,9 +315,11 @@ class SatelliteLink(BackendLink):
     def _drop(self) -> None:
         if self._visitor is not None:
             visitor, self._visitor = self._visitor, None
-            visitor.drop()
-            reason = self._keepalive.ended.result()
-            self._satellite.leave(reason)
+            if self._is_paused:
+                self._satellite.pause(visitor)
+            else:
+                visitor.drop()
+            self._satellite.leave(self._keepalive.ended.result())
 
     async def _release(self) -> None:
         await self._end_tasks()
@@ -302,16 +335,18 @@ class SatelliteLink(BackendLink):
     async def _read(self, visitor: Visitor) -> None:
         try:
             while (event := await visitor.read()) is not None:
-                self._hear_from()
+                self._hear_from(pong=event.type == "pong")
                 self._hear(event)
+                if self._is_paused:  # what follows is for the socket to read
+                    return
                 await asyncio.sleep(0)  # a burst of events is processed one by one
             self._keepalive.end(f"{self._peer.name} closed the link")
         except RemoteProtocolError as error:
             self._keepalive.end(f"{self._peer.name} breaks the protocol: {error}")
 
-    def _hear_from(self) -> None:
+    def _hear_from(self, *, pong: bool = False) -> None:
         self._heard_at = asyncio.get_running_loop().time()
-        self._keepalive.heard()
+        self._keepalive.heard(pong=pong)
 
     def _hear(self, event: Event) -> None:
         match event.type:
@@ -320,6 +355,7 @@ class SatelliteLink(BackendLink):
             case "ping":
                 self._enqueue((PongEvent(_text(event)).event(),))
             case "pause-satellite":
+                self._is_paused = True
                 self._keepalive.end(f"{self._peer.name} has paused the satellite")
             case _:
                 self._pass_on(event)

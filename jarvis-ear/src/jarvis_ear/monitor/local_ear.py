@@ -17,6 +17,7 @@ from jarvis_ear.health.report import Health
 from jarvis_ear.hearing.ear_thread import EarThread
 from jarvis_ear.hearing.events import Effect, ReplyEnded, SendUtterance, State, TurnDropped
 from jarvis_ear.hearing.inbox import Inbox
+from jarvis_ear.journal.kind import advice_for
 from jarvis_ear.turn_trace.history import TurnHistory
 from jarvis_ear.turn_trace.json_views import ConsoleView
 from jarvis_ear.turn_trace.near_miss_view import NearMissView
@@ -116,7 +117,7 @@ class LocalEar:
         source, inbox = self._capture.source, self._inbox
         fields: dict[str, Any] = {
             "deaf_reason": reason,
-            "deaf_remedy": remedy,
+            "deaf_remedy": advice_for(remedy, ""),
             "connected": False,
             "backend_reason": f"this ear is for looking at only, {NOT_SENT}",
             "source": source.name,

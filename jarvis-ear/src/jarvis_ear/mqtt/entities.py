@@ -9,10 +9,11 @@ from typing import Any, Final
 
 from jarvis_ear import __version__
 from jarvis_ear.config import MqttOptions
-from jarvis_ear.control.commands import LOUDEST, MAX_TEXT
+from jarvis_ear.control.commands import MAX_TEXT
 from jarvis_ear.errors import RemoteProtocolError
 from jarvis_ear.hearing.events import State
 from jarvis_ear.turn_trace.turn_counts import OUTCOMES
+from jarvis_ear.wires.messages import LOUDEST
 
 ONLINE: Final = "online"
 OFFLINE: Final = "offline"

@@ -104,6 +104,11 @@ class Verb(NamedTuple):
     is_configured: bool = False
     """Whether it takes the options of the configuration."""
 
+    @property
+    def listed_flags(self) -> tuple[Flag, ...]:
+        """Its options, or those of the verb below it that is meant if none is named."""
+        return self.verbs[self.usual].flags if self.usual else self.flags
+
 
 PRINTED: Final = {0: "printed"}
 MISTAKES: Final = {78: "the configuration has a mistake; all mistakes are listed"}
@@ -314,7 +319,7 @@ class CommandLine:
             allow_abbrev=False,
             add_help=False,
         )
-        for flag in verb.flags:
+        for flag in verb.listed_flags:
             meaning = flag.meaning or argparse.SUPPRESS
             add = partial(made.add_argument, flag.name, help=meaning)
             if flag.value:
@@ -348,6 +353,8 @@ class CommandLine:
         lines = [verb.meaning[:1].upper() + verb.meaning[1:].removesuffix(".") + "."]
         if verb.verbs:
             lines += ["", *(f"  {name:<10} {below.meaning}" for name, below in verb.verbs.items())]
+        if verb.usual:
+            lines += ["", f"Without a verb, {verb.usual} is meant, with these options:"]
         if listing:
             lines += ["", "options of the configuration:", listing, "", self.secret_note]
         return "\n".join(lines)
@@ -378,7 +385,10 @@ class CommandLine:
 
 def check_report(warnings: Iterable[str]) -> str:
     """Return the output of the verb check for a valid configuration."""
-    return "".join([*(f"warning: {line}\n" for line in warnings), "the configuration is fine\n"])
+    lines = [f"warning: {line}\n" for line in warnings]
+    number = f"with {len(lines)} warning{'s' if len(lines) > 1 else ''}"
+    end = f"valid, {number}" if lines else "fine"
+    return "".join([*lines, f"the configuration is {end}\n"])
 
 
 def terminal_width() -> int:

@@ -56,6 +56,8 @@ class Ledger:
         }
         if finished.successor:
             fields["superseded_by"] = finished.successor
+        if finished.away:
+            fields["away"] = finished.away
         if finished.chunks == 0:  # else it is known after playback
             heard, why = judge(finished)
             fields |= {"heard": str(heard), "heard_reason": str(why)}

@@ -151,6 +151,7 @@ def _facts(turn: past_turns.PastTurn) -> Iterator[str]:
     numbers, links = turn.numbers, turn.links
     yield f"turn       {turn.turn_id}, ended {_when(turn)}"
     yield f"verdict    {_verdict(turn)}"
+    yield from (f"backend    away: {turn.away}",) if turn.away else ()
     if turn.heard:
         why = f" ({turn.heard_reason.replace('_', ' ')})" if turn.heard_reason else ""
         yield f"heard      {turn.heard}{why}"

@@ -262,6 +262,8 @@ def _all(trace: TurnTrace) -> dict[str, object]:
     }
     known |= {name: value for name, value in happened.items() if value}
     if trace.finished is not None:
+        if trace.finished.away:
+            known["REASON"] = trace.finished.away
         known["HEARD"], known["HEARD_REASON"] = trace.heard()
         known["REPLY_CHUNKS"] = trace.finished.chunks
     latencies = trace.latencies_ms()

@@ -56,6 +56,8 @@ class PastTurn:
     heard_reason: str = ""
     ended_by: str = ""
     """What ended the speech; empty: unknown."""
+    away: str = ""
+    """Why the backend was out of reach, if the turn expired for that."""
     numbers: dict[str, float] = field(default_factory=dict)
     """Fields of the journal that are numbers: WAKE_SCORE, SPEECH_MS, LATENCY_SENT_MS, ..."""
     links: dict[str, str] = field(default_factory=dict)
@@ -101,6 +103,7 @@ class PastTurn:
             "heard": self.heard or None,
             "heard_reason": self.heard_reason or None,
             "ended_by": self.ended_by or None,
+            "away": self.away or None,
             "speech_ms": self._whole("SPEECH_MS"),
             "wake_score": self.numbers.get("WAKE_SCORE"),
             "answer_ms": self.answer_ms,
@@ -168,6 +171,7 @@ def _note_verdict(known: dict[str, PastTurn], line: Mapping[str, object]) -> Non
     turn.ended_at = at
     if "verdict" in line:
         turn.verdict, turn.cause = text_of(line, "verdict"), text_of(line, "cause")
+        turn.away = text_of(line, "away")
     if "heard" in line:
         turn.heard, turn.heard_reason = text_of(line, "heard"), text_of(line, "heard_reason")
     if superseded_by := text_of(line, "superseded_by"):
@@ -186,6 +190,7 @@ def _note_end(known: dict[str, PastTurn], record: Mapping[str, object]) -> bool:
     turn.heard = text_of(record, "HEARD") or turn.heard
     turn.heard_reason = text_of(record, "HEARD_REASON") or turn.heard_reason
     turn.ended_by = text_of(record, "ENDED_BY")
+    turn.away = text_of(record, "REASON") or turn.away
     for name in ("SESSION_ID", "CONTINUES", "SUPERSEDED_BY", "ANSWERED_BY", "BACKEND"):
         if value := text_of(record, name):
             turn.links[name] = value

@@ -27,6 +27,7 @@ from jarvis_ear.wires.messages import (
     Transcript,
     TtsChunk,
     TtsDone,
+    VolumeRequest,
 )
 
 NAMESPACE: Final = "/voice"
@@ -113,6 +114,8 @@ def decode(event: str, payload: object = None) -> FromBackend:
     if decoder is None:
         raise RemoteProtocolError(f"unknown event {printable(event[:40])!r} from the backend")
     fields = {} if payload is None else payload
+    if event == ERROR and not isinstance(fields, dict):
+        fields = {"error": fields}
     if not isinstance(fields, dict):
         raise RemoteProtocolError(f"{event} with {type(payload).__name__}; expected an object")
     named = fields.get("agentId")
@@ -163,6 +166,14 @@ def _count(fields: Fields, key: str, most: int) -> int:
     return count
 
 
+def _total(fields: Fields) -> int | None:
+    """Return None for a missing or invalid number: the reply ends nevertheless."""
+    try:
+        return _count(fields, "totalChunks", MAX_INDEX + 1)
+    except RemoteProtocolError:
+        return None
+
+
 def _audio(fields: Fields) -> bytes:
     letters = fields.get("audio")
     if not isinstance(letters, str):
@@ -184,7 +195,7 @@ _DECODERS: Final[Mapping[str, Callable[[Fields], FromBackend]]] = {
         _count(fields, "index", MAX_INDEX), media_type(_text(fields, "contentType")), _audio(fields)
     ),
     TTS_DONE: lambda fields: TtsDone(
-        _count(fields, "totalChunks", MAX_INDEX + 1), fields.get("followUp") is True
+        _total(fields), fields.get("followUp") is True, VolumeRequest.read(fields)
     ),
     ERROR: _error,
     PONG: lambda _: Pong(),
