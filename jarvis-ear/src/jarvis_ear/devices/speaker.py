@@ -237,10 +237,7 @@ class Speaker:
     def close(self) -> bool:
         """Stop playing and end the thread; return False if it did not end within 2 s."""
         self._playlist.close()
-        if self._thread.ident is None:
-            return True
-        self._thread.join(CLOSE_S)
-        return not self._thread.is_alive()
+        return self._thread.end(CLOSE_S)
 
     def __enter__(self) -> Self:
         self.start()

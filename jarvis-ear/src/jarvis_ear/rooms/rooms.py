@@ -125,8 +125,6 @@ class Rooms:
                 self._do(lambda election, _now: election.go_on(turn_id, continues))
             case TurnDropped(turn_id):
                 self._do(lambda election, now: election.withdraw(turn_id, now))
-            case _:
-                pass
 
     def may_answer(self, turn_id: str) -> bool:
         """Return whether to send the utterance of a turn, which is decided now at the latest."""

@@ -162,8 +162,6 @@ class TurnHistory:
             case LinkUp(url):
                 self._backend = url
                 self._traces.update({key: self._next(key, event) for key in self._traces})
-            case _:
-                pass
         trace = self._traces.get(turn_id)
         if trace is not None:
             trace = self._traces[turn_id] = self._next(turn_id, event)

@@ -140,8 +140,6 @@ class BusView:
                 self._tell("transcript", turn_id, text=text)
             case TurnDropped(turn_id) | Finished(turn_id) if trace is not None:
                 self._tell("turn", turn_id, verdict=trace.outcome, code=trace.cause)
-            case _:
-                pass
 
     def _tell(self, kind: str, turn_id: str, **fields: object) -> None:
         if kind in self._allowed:
@@ -183,8 +181,6 @@ class HookView:
             case Finished(turn_id, verdict, code) if verdict in FAILURES:
                 why, kind = words.spaced(code), str(verdict)
                 self._tell("failed", turn_id=turn_id, reason=why, verdict=kind, code=str(code))
-            case _:
-                pass
 
     def _tell(self, name: str, **fields: str) -> None:
         event = HookEvent(name, self._wall(), self._agent_id, state=str(self._state), **fields)
@@ -216,8 +212,6 @@ class MqttView:
                 self._enter(str(new))
             case TurnEnded() if trace is not None and not trace.is_announcement:
                 self._post_turn(self._turn(trace))
-            case _:
-                pass
 
     def _turn(self, trace: TurnTrace) -> Mapping[str, object]:
         heard, why = trace.heard()
