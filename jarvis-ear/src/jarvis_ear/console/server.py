@@ -242,7 +242,6 @@ class Pages:
         return web.json_response(answer)
 
     async def _clip(self, request: web.Request) -> web.StreamResponse:
-        """Send the sound of one clip."""
         self._guard.check_token(request_token(request.headers))
         try:
             wav = _sound_of(request.match_info["id"])

@@ -94,7 +94,6 @@ def _end(verdict: Verdict, cause: Cause | None) -> DeliveryTransition:
 
 
 def _end_and_replace(verdict: Verdict, cause: Cause | None) -> DeliveryTransition:
-    """End the turn, and replace the link."""
     return DeliveryTransition(DeliveryStage.OVER, verdict, cause, replaces_link=True)
 
 

@@ -222,7 +222,6 @@ class DeliveryTurn:
     def _entered(  # noqa: PLR0911 - one for each stage
         self, previous: DeliveryStage, now: float
     ) -> tuple[Effect, ...]:
-        """Return the effects of entering the stage."""
         match self.stage:
             case DeliveryStage.OFFERED if self._uploaded is None:
                 return (Send(wire.AudioStart(self.utterance.agent_id)),)

@@ -314,7 +314,6 @@ class Speaker:
         return item is not None
 
     def _begin(self, chunk: Chunk) -> None:
-        """Begin to play a chunk, unless it cannot be played."""
         reply = self._reply_of(chunk.turn_id)
         try:
             sound = self._decoder.open(chunk.content_type, chunk.audio, MAX_CHUNK_S)
@@ -341,7 +340,6 @@ class Speaker:
         self._sound = _Decoding(chunk.index, sound)
 
     def _decode_more(self, going: "_Decoding") -> None:
-        """Decode the next piece of a chunk."""
         try:
             pcm = going.sound.read(max(1, round(going.sound.rate * PIECE_S)))
         except UnplayableError as error:

@@ -91,7 +91,6 @@ def listing(traces: Iterable[ReplayTrace], hearing: config.HearingOptions) -> di
 
 
 def _clips(stack: ExitStack) -> list[recordings.LabelledSound]:
-    """Open the wake ledger, and return its clips."""
     with file_errors("the folder of the clips"):
         path = find_folder()
         if path is None:

@@ -86,7 +86,6 @@ class ConsoleView:
             self._feed.put(f"turn:{turn_id}", None)
 
     def _topic(self, trace: TurnTrace) -> dict[str, Any]:
-        """Return the JSON value of a turn."""
         is_over = trace.is_over or trace.ended_at is not None
         heard, why = trace.heard() if is_over else ("", "")
         is_dropped = trace.outcome == DROPPED
