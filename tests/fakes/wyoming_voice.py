@@ -21,6 +21,10 @@ from fakes.voice_script import SPEECH, TRANSCRIPT, Act, Pause, Word
 from fakes.voice_service import LOCAL, Address, Switches, VoiceService
 
 FORM: Final = {"rate": 16_000, "width": 2, "channels": 1}
+FROM: Final = ("127.0.0.2", 0)
+"""Not the address of the ear: else it might be given the port of an ear that is away, and reach
+itself."""
+
 AGAIN_S: Final = 0.05
 """Seconds between two tries to connect."""
 
@@ -54,7 +58,7 @@ class WyomingVoice(VoiceService):
     def _live(self) -> None:
         while not self._closed.is_set():
             try:
-                with socket.create_connection(self._address, 2.0) as link:
+                with socket.create_connection(self._address, 2.0, FROM) as link:
                     link.settimeout(None)
                     self._use(link.makefile("rb"), link.makefile("wb"))
             except OSError:

@@ -42,6 +42,9 @@ MAX_VISITORS: Final = 8
 VISIT_S: Final = 10.0
 """Seconds until such a connection must ask something; Home Assistant asks at once."""
 
+LINGER_S: Final = 1.0
+"""Seconds that a refused server has to read why."""
+
 ALIVE_S: Final = 7.0
 """Seconds since its last event within which a server keeps the ear to itself: Home Assistant sends
 a ping every 2 s, and answers ours, which come every 5 s."""
@@ -53,6 +56,10 @@ Home Assistant answers in milliseconds."""
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _LOOPBACK: Final = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
+
+
+class _Refused(Exception):
+    """A connection cannot run the satellite now; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +79,17 @@ class Visitor:
         """Pass an event to the socket."""
         self.writer.write(encode(event))
 
-    def refuse(self, reason: str) -> None:
-        """Say why, and close the connection."""
+    async def refuse(self, reason: str) -> None:
+        """Say why, and wait until the other end has closed the connection, or for ``LINGER_S``.
+
+        To close it with unread data would reset it: the other end might not get the reason.
+        """
         self.write(Error(reason, "refused").event())
-        self.writer.close()
+        with suppress(OSError, TimeoutError):
+            self.writer.write_eof()
+            async with asyncio.timeout(LINGER_S):
+                while await self.reader.read(MAX_HEADER_BYTES):
+                    pass
 
     def drop(self) -> None:
         """Drop the connection and everything that was not sent."""
@@ -210,6 +224,9 @@ class SatelliteSocket:
             self._warn(visitor, f"it asked nothing for {within_s:g} s")
         except RemoteProtocolError as error:
             self._warn(visitor, str(error))
+        except _Refused as error:
+            self._warn(visitor, str(error))
+            await visitor.refuse(str(error))
         except OSError:
             pass
         finally:
@@ -230,14 +247,13 @@ class SatelliteSocket:
     def _choose(self, visitor: Visitor) -> bool:
         link = self._link
         if link is not None and link.is_alive:
-            reason = "another server uses the satellite"
-            self._warn(visitor, reason)
-            visitor.refuse(reason)
-            return False
+            raise _Refused("another server uses the satellite")
         if link is not None:
             link.abort("a newer connection replaces it")
         if not self._chosen.empty():
-            self._chosen.get_nowait().refuse("a newer connection replaces this one")
+            older = self._chosen.get_nowait()
+            older.write(Error("a newer connection replaces this one", "refused").event())
+            older.writer.close()
         self._chosen.put_nowait(visitor)
         return True
 
