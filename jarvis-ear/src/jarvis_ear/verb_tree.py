@@ -280,7 +280,7 @@ VERBS: Final[dict[str, Verb]] = {
         verbs=_SERVICE_VERBS,
     ),
     "doctor": Verb(
-        "check everything that the ear needs, and say how to mend it",
+        "check everything that the ear needs, and say how to repair it",
         "jarvis-ear doctor --bundle support.tar.gz",
         {
             0: "nothing failed; there may be warnings",

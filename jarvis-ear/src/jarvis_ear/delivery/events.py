@@ -126,7 +126,7 @@ class Verdict(StrEnum):
     ABANDONED = "abandoned"
     """Committed; then the person spoke again, or the ear was stopped."""
     SUPERSEDED = "superseded"
-    """The person went on speaking: the whole sentence is another turn, ``Finished.successor``."""
+    """The person continued to speak: the whole sentence is another turn, ``Finished.successor``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,7 +286,7 @@ class Announced:
     missing: int = 0
     """Chunks that did not come."""
     follow_up: bool = False
-    """Whether the ear shall listen after it."""
+    """Whether the ear listens after it."""
 
     @property
     def bytes(self) -> int:

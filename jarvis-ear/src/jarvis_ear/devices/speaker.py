@@ -208,7 +208,7 @@ class Speaker:
         """Stop playing this reply within 100 ms, and keep the rest of it. Never blocks.
 
         Its chunks queue, and those of later replies behind them, until ``resume`` or ``stop``. With
-        ``barge_in = "wake-word-quietly"``, the reply goes on, ducked.
+        ``barge_in = "wake-word-quietly"``, the reply continues, ducked.
         """
         if self._options.barge_in == QUIETLY:
             self._quiet_id = turn_id
@@ -355,7 +355,7 @@ class Speaker:
     def _flush(self) -> None:
         """Play the rest of what the resampler got.
 
-        It goes on from chunk to chunk of a reply: a new one for each would click where they meet.
+        It continues from chunk to chunk of a reply: a new one for each would click where they meet.
         """
         resampler, self._resampler = self._resampler, None
         if resampler is not None:

@@ -247,8 +247,8 @@ SPEECH_REFUSED: Final = Kind(
     "The wake word was detected, but what followed does not seem to be speech of the same person, "
     "and was not sent. It is @BELOW_WAKE_WORD_DB@ dB quieter than the wake word. CAUSE too_quiet: "
     "that is too much; talk: the television or other people talked before the wake word, and it is "
-    "no louder than they are; noise: it is hardly speech. The ear listens on, and plays the "
-    "sound nothing_heard if no more speech follows. REFUSED in the record of the turn counts it.",
+    "no louder than they are; noise: it is hardly speech. The ear continues to listen, and plays "
+    "the sound nothing_heard if no more speech follows. REFUSED in the record counts it.",
     (
         Remedy("if it was a command, say it as loudly as the wake word, and nearer"),
         Remedy("if soft speech is refused, raise `hearing.endpointing.below_wake_word_db`"),

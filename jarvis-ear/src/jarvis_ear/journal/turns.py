@@ -134,7 +134,7 @@ DROPPED: Final = Kind(
     "Turn @TURN_ID@ ended before anything was sent: @CAUSE@",
     "It was interrupted: by another wake word (WakeDetected), a mute (Muted), the loss of the "
     "microphone (MicrophoneLost) or the end of the sound (SoundEnded). ResumptionDiscarded: a "
-    "sentence seemed to continue and did not; the turn CONTINUES went on as before.",
+    "sentence seemed to continue and did not; the turn CONTINUES continued as before.",
     (_RECORDS,),
     "dropped",
 )

@@ -71,7 +71,7 @@ class Pauses:
     start: Samples
     """Where its speech starts."""
     inner: list[Samples] = field(default_factory=list)
-    """Pauses of 100 ms and more after which the person went on."""
+    """Pauses of 100 ms and more after which the person continued."""
 
 
 @dataclass(slots=True)

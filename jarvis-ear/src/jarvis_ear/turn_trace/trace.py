@@ -121,7 +121,7 @@ class TurnTrace:
     answered_by: str = ""
     """Name of the ear in another room that answered instead, or empty."""
     resumed: int = 0
-    """How often it was held, and went on because nothing newer was said."""
+    """How often it was held, and continued because nothing newer was said."""
     self_echoes: int = 0
     """How often the ear ignored its own wake word in the reply."""
     refused: int = 0
