@@ -57,7 +57,7 @@ def test_what_the_ear_would_refuse_is_a_mistake_with_its_source():
         (("--bus.url=ws://127.0.0.1:1", "--rooms.group=home"), "backend.agent_id"),
         (("--log-transcripts",), "log.transcripts"),
         (("--hooks.url=http://10.0.0.7/x",), "hooks.url: http://10.0.0.7 learns unencrypted"),
-        (("--hooks.idle=/none/led,off",), "hooks.idle: /none/led is no program that can be run"),
+        (("--hooks.idle=/none/led,off",), "hooks.idle: /none/led is not a program that can be run"),
     ],
 )
 def test_a_danger_is_a_warning(options, danger):

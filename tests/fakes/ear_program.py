@@ -85,7 +85,7 @@ def say(
 ) -> None:
     """Speak as the ear hears it: most of it while it is said, the whole of it at the end.
 
-    With ``goes_on``, the turn is held at once, because its sentence goes on.
+    With ``goes_on``, the turn is held at once, because its sentence continues.
     """
     pcm = numbered(number, samples)
     if lasts_s:

@@ -351,7 +351,7 @@ def test_a_wake_word_without_speech_after_it(caplog):
     ("refusal", "why"),
     [
         (hearing.RefusalReason.TOO_QUIET, "much quieter than the wake word"),
-        (hearing.RefusalReason.TALK, "no louder than those who talked before the wake word"),
+        (hearing.RefusalReason.TALK, "no louder than people who talked before the wake word"),
         (hearing.RefusalReason.NOISE, "noise, or hardly speech"),
     ],
 )

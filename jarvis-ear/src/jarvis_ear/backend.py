@@ -266,7 +266,7 @@ class BackendClient:
     def hold(self, turn_id: str, *, goes_on: bool) -> None:
         """Do not commit a turn until ``release``: the person may say something newer.
 
-        With ``goes_on``, its sentence seems to go on: then a later start does not commit it either.
+        With ``goes_on``, its sentence seems to continue; a later start does not commit it either.
         """
         self._commands.post(Hold(turn_id, goes_on))
 

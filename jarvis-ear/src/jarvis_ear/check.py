@@ -94,7 +94,7 @@ def dangers(config: Config) -> Iterator[str]:
     if bus.url and bus.may_unmute:
         yield "bus.may_unmute: the bus can open a microphone that you have closed"
     if bus.url and bus.may_listen:
-        yield "bus.may_listen: the bus can have the ear listen without the wake word"
+        yield "bus.may_listen: the bus can make the ear listen without the wake word"
     yield from _home_dangers(config)
     if config.rooms.group and backend.agent_id == AGENT_ID:
         yield f"backend.agent_id is still {AGENT_ID}: each ear of rooms.group needs its own"
@@ -115,7 +115,7 @@ def _home_dangers(config: Config) -> Iterator[str]:
     if mqtt.url and mqtt.may_unmute:
         yield "mqtt.may_unmute: the broker can open a microphone that you have closed"
     if mqtt.url and mqtt.may_listen:
-        yield "mqtt.may_listen: the broker can have the ear listen without the wake word"
+        yield "mqtt.may_listen: the broker can make the ear listen without the wake word"
     if mqtt.url and mqtt.transcripts:
         yield "mqtt.transcripts: every client of the broker can read what people say"
 

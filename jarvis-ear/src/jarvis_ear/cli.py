@@ -139,7 +139,6 @@ def _do(names: VerbPath, words: list[str], *, run: Run | None) -> int:
 
 
 def _ask_ear(verb: str, given: Mapping[str, Any]) -> int:
-    """Carry out a verb that asks the running ear."""
     match verb:
         case "status":
             return _status(as_json="json" in given)

@@ -178,7 +178,6 @@ class Components:
         }
 
     def _register_counters(self) -> None:
-        """Add the counters of every part."""
         source = self.capture.source
         self.counters.add(setup.counters)
         parts = (

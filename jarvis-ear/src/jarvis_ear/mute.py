@@ -241,7 +241,7 @@ class Mute:
         if muted:
             self._log_muted("is closed")
         else:
-            _LOGGER.info("not muted any more", extra=kinds.UNMUTED.fields())
+            _LOGGER.info("no longer muted", extra=kinds.UNMUTED.fields())
         self._on_change(muted)
 
     def _log_muted(self, microphone: str) -> None:

@@ -135,3 +135,9 @@ class NamedThread(threading.Thread):
         """Run the target under the name."""
         ctypes.CDLL(None).prctl(PR_SET_NAME, self.name.removeprefix("jarvis-ear-").encode()[:15])
         super().run()
+
+    def end(self, within_s: float) -> bool:
+        """Join the thread if it was started; return whether it does not run any longer."""
+        if self.ident is not None:
+            self.join(within_s)
+        return not self.is_alive()

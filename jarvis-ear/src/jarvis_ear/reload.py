@@ -164,7 +164,7 @@ class ReloadSteps:
         )
 
     def _prepare_speaker(self, config: Config) -> Step:
-        """Prepare the ear too: it heeds the wake word during a reply, or not."""
+        """Prepare the ear too: an option decides whether it heeds the wake word during a reply."""
         return _together(
             partial(self._running.speaker.change, config.speaker),
             partial(self._running.announcements.change, config.speaker),

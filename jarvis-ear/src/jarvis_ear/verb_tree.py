@@ -280,7 +280,7 @@ VERBS: Final[dict[str, Verb]] = {
         verbs=_SERVICE_VERBS,
     ),
     "doctor": Verb(
-        "check everything that the ear needs, and say how to mend it",
+        "check everything that the ear needs, and say how to repair it",
         "jarvis-ear doctor --bundle support.tar.gz",
         {
             0: "nothing failed; there may be warnings",
@@ -290,13 +290,13 @@ VERBS: Final[dict[str, Verb]] = {
             71: "the clock is wrong",
             73: "no space, or a folder that is not writable",
             75: "the backend allows no login now",
-            76: "the server has a wrong certificate, or is no backend",
+            76: "the server has a wrong certificate, or is not a backend",
             77: "the password, the token, or the right to use the sound card is missing",
             78: "the configuration has a mistake, or a model is damaged",
         },
         (
             Flag("--json", "print the page as one line of JSON"),
-            Flag("--bundle", "also write an archive for those who help, without secrets", "FILE"),
+            Flag("--bundle", "also write an archive for a helper, without secrets", "FILE"),
         ),
         is_configured=True,
     ),

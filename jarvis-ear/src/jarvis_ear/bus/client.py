@@ -141,7 +141,7 @@ class BusSwitch:
     """Carries out what the bus requests. Lives on the thread of the bus.
 
     The bus may mute and stop the ear at any time. It may end its own mute; it may end one by the
-    owner or the clock only with ``may_unmute``, and have the ear listen only with ``may_listen``.
+    owner or the clock only with ``may_unmute``, and make the ear listen only with ``may_listen``.
     ``requests`` has the calls, which must not block.
     """
 
@@ -167,7 +167,7 @@ class BusSwitch:
         return enabled == (not self._mute.by)
 
     def tell(self, listener: Callable[[Sequence[str]], None]) -> None:
-        """Call ``listener`` with those who mute, before any later change."""
+        """Call ``listener`` with who muted the ear, before any later change."""
         self._mute.tell(listener)
 
     def request(self, kind: str) -> None:

@@ -242,12 +242,11 @@ class Pages:
         return web.json_response(answer)
 
     async def _clip(self, request: web.Request) -> web.StreamResponse:
-        """Send the sound of one clip."""
         self._guard.check_token(request_token(request.headers))
         try:
             wav = _sound_of(request.match_info["id"])
         except (OSError, InputError):
-            raise Refusal(404, "Not Found: there is no such clip any more") from None
+            raise Refusal(404, "Not Found: there is no such clip now") from None
         return web.Response(body=wav, content_type="audio/wav")
 
     async def _watch(self, request: web.Request) -> web.StreamResponse:

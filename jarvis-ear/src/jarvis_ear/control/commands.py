@@ -185,7 +185,6 @@ class ControlCommands:
         return {"muted_by": list(mute.by), "muted_until": mute.until, "stored": mute.stored}
 
     def _mute_for(self, number: str) -> Answer:
-        """Mute the ear for a number of seconds."""
         if not (number.isascii() and number.isdigit() and 0 < int(number) <= LONGEST_S):
             return {"error": f"expected {MUTE}, or {MUTE} and 1 to {LONGEST_S} seconds"}
         self._mute.mute(for_s=int(number))

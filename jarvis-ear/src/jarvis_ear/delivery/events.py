@@ -126,7 +126,7 @@ class Verdict(StrEnum):
     ABANDONED = "abandoned"
     """Committed; then the person spoke again, or the ear was stopped."""
     SUPERSEDED = "superseded"
-    """The person went on speaking: the whole sentence is another turn, ``Finished.successor``."""
+    """The person continued to speak: the whole sentence is another turn, ``Finished.successor``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,13 +280,13 @@ class Announced:
     """An announcement: speech that belongs to no turn, complete."""
 
     turn_id: str
-    """Id of the announcement; it is no turn."""
+    """Id of the announcement; it is not a turn."""
     sounds: tuple[ReplyAudio, ...]
     """At least one, in playing order."""
     missing: int = 0
     """Chunks that did not come."""
     follow_up: bool = False
-    """Whether the ear shall listen after it."""
+    """Whether the ear listens after it."""
 
     @property
     def bytes(self) -> int:

@@ -61,7 +61,7 @@ class DeliveryTurn:
         self.is_held = False
         """Whether it must not be committed for now."""
         self._held_back: tuple[DeliveryStage, Signal] | None = None  # what waits for the release
-        self._is_beginning = False  # the spool knows that its sentence goes on
+        self._is_beginning = False  # the spool knows that its sentence continues
         self._successor = ""
         self._timeouts = timeouts
         self._transitions = transitions
@@ -222,7 +222,6 @@ class DeliveryTurn:
     def _entered(  # noqa: PLR0911 - one for each stage
         self, previous: DeliveryStage, now: float
     ) -> tuple[Effect, ...]:
-        """Return the effects of entering the stage."""
         match self.stage:
             case DeliveryStage.OFFERED if self._uploaded is None:
                 return (Send(wire.AudioStart(self.utterance.agent_id)),)

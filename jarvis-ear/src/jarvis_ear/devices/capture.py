@@ -171,12 +171,10 @@ class Capture:
         """Stop reading; False if the thread did not end within 2 s."""
         self._stopping.set()
         self._wake()
-        if self._thread.ident is None:
-            return True
-        self._thread.join(STOP_S)
-        if self._thread.is_alive():
+        has_ended = self._thread.end(STOP_S)
+        if not has_ended:
             _LOGGER.warning("%s did not stop within %g s", self.source.name, STOP_S)
-        return not self._thread.is_alive()
+        return has_ended
 
     def __enter__(self) -> Self:
         self.start()

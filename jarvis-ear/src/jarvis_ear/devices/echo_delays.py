@@ -82,5 +82,5 @@ def _delays(fields: Mapping[str, tuple[float, float]]) -> list[tuple[str, Stored
     for _, delay in found:
         is_possible = math.isfinite(delay.samples) and abs(delay.samples) <= 2 * MOST_DELAY
         if not is_possible or not abs(delay.drift) <= MOST_DRIFT:
-            raise ValueError(f"{delay.samples} samples is no delay, expected at most {MOST_DELAY}")
+            raise ValueError(f"a delay of {delay.samples} samples, expected at most {MOST_DELAY}")
     return found

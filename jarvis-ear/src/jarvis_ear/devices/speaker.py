@@ -208,7 +208,7 @@ class Speaker:
         """Stop playing this reply within 100 ms, and keep the rest of it. Never blocks.
 
         Its chunks queue, and those of later replies behind them, until ``resume`` or ``stop``. With
-        ``barge_in = "wake-word-quietly"``, the reply goes on, ducked.
+        ``barge_in = "wake-word-quietly"``, the reply continues, ducked.
         """
         if self._options.barge_in == QUIETLY:
             self._quiet_id = turn_id
@@ -237,10 +237,7 @@ class Speaker:
     def close(self) -> bool:
         """Stop playing and end the thread; return False if it did not end within 2 s."""
         self._playlist.close()
-        if self._thread.ident is None:
-            return True
-        self._thread.join(CLOSE_S)
-        return not self._thread.is_alive()
+        return self._thread.end(CLOSE_S)
 
     def __enter__(self) -> Self:
         self.start()
@@ -317,7 +314,6 @@ class Speaker:
         return item is not None
 
     def _begin(self, chunk: Chunk) -> None:
-        """Begin to play a chunk, unless it cannot be played."""
         reply = self._reply_of(chunk.turn_id)
         try:
             sound = self._decoder.open(chunk.content_type, chunk.audio, MAX_CHUNK_S)
@@ -344,7 +340,6 @@ class Speaker:
         self._sound = _Decoding(chunk.index, sound)
 
     def _decode_more(self, going: "_Decoding") -> None:
-        """Decode the next piece of a chunk."""
         try:
             pcm = going.sound.read(max(1, round(going.sound.rate * PIECE_S)))
         except UnplayableError as error:
@@ -360,7 +355,7 @@ class Speaker:
     def _flush(self) -> None:
         """Play the rest of what the resampler got.
 
-        It goes on from chunk to chunk of a reply: a new one for each would click where they meet.
+        It continues from chunk to chunk of a reply: a new one for each would click where they meet.
         """
         resampler, self._resampler = self._resampler, None
         if resampler is not None:

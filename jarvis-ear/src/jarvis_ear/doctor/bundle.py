@@ -1,4 +1,4 @@
-"""Bundle: an archive for those who help, made by allow-lists.
+"""Bundle: an archive for a person who helps, made by allow-lists.
 
 What is not on a list is left out: no password, token, key, sound or word, no name of a file or of a
 person. Every text passes the redactor of the log, and whatever secret this process knows is masked

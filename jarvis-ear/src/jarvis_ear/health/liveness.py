@@ -54,7 +54,7 @@ class Beat:
 
     @property
     def is_alive(self) -> bool:
-        """Whether a watchdog of ``STALE_S`` would be fed: no part is stuck, and the beat goes on.
+        """Whether a watchdog of ``STALE_S`` would be fed: no part is stuck, and the beat continues.
 
         Any thread may read it; it also becomes False when the main thread hangs.
         """

@@ -132,8 +132,8 @@ class Endpointer:
         """Wait for speech; speech before ``since`` does not count.
 
         An utterance has to meet ``demand`` at its end. One begins only when a syllable is at least
-        as loud (mean square) as ``first``, or as ``tail`` if it goes on without a pause from before
-        ``since``.
+        as loud (mean square) as ``first``, or as ``tail`` if it continues without a pause from
+        before ``since``.
         """
         self._since = since
         self._demand = demand
@@ -201,7 +201,7 @@ class Endpointer:
         return None
 
     def _forget_run(self) -> None:
-        """Clear peak and run: sound before the speech is no measure of its level."""
+        """Clear peak and run: sound before the speech is not a measure of its level."""
         self._run_start = None
         self._peak = 0.0
         self._spoken = Samples(0)
@@ -240,7 +240,7 @@ class Endpointer:
         return None if refusal is None else SpeechDiscarded(self._last_spoken, refusal)
 
     def _is_fading(self, frame: Frame, *, spoken: bool) -> bool:
-        """Whether the frame goes on with the last word, although it is quiet."""
+        """Whether the frame continues the last word, although it is quiet."""
         is_next = frame.start <= self._last_spoken + LONGEST_CLOSURE
         above = ABOVE_ROOM_SPOKEN if spoken else ABOVE_ROOM
         audible = max(self._peak * BELOW_AUDIBLE, self._quietest * above)

@@ -195,7 +195,7 @@ class _WordJudge:
         return WakeJudgement(at, score, look, self._word, detected)
 
     def _settled(self, score: float, look: SecondLook | None) -> _Found:
-        """Return what counts at this step: it, or an earlier one whose word was still going on."""
+        """Return what counts at this step: it, or an earlier one whose word was not over."""
         due = self._held.popleft()
         self._held.append(_NOTHING)
         if look is None:

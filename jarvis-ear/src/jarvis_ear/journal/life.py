@@ -86,8 +86,7 @@ MUTED: Final = Kind(
     "The microphone is closed: no program hears through the ear. It was muted by the owner "
     "(jarvis-ear mute), by the clock in the hours of `microphone.mute_between`, or by a member of "
     "the bus of `bus.url` that switched the module `audio` off. Neither a restart nor a new "
-    "microphone ends it. The clock, and a mute for a given time, end by themselves: see "
-    "MUTED_UNTIL.",
+    "microphone ends it. A mute by the clock, or for a given time, ends at MUTED_UNTIL.",
     (Remedy("to unmute", "jarvis-ear unmute"),),
 )
 

@@ -198,7 +198,7 @@ _RAISE_GAIN: Final = Remedy(
 _LOWER_GAIN: Final = Remedy("if the word is clipped, lower the gain")
 _NEARER: Final = Remedy(
     "if the level is less than 20 dB above the noise floor, speak nearer to the microphone, or "
-    "move it away from what is loud"
+    "move it away from sources of noise"
 )
 _MISSED: Final = (_LOWER_THRESHOLD, _RAISE_GAIN, _LOWER_GAIN, _NEARER)
 
@@ -217,8 +217,9 @@ NEAR_MISSES: Final = Kind(
     "77bb9ad2218460d9f62baf4703dd74d2",
     "@NEAR_MISSES@ near misses of the wake word in an hour",
     "Probably: @REASON@\n\nLogged an hour after the first of them. The fields are those of the one "
-    "with the best score, @WAKE_SCORE@. A few are normal with a television. If people say the wake "
-    "word in vain, the remedies help. With `log.level` set to debug, each has a record.",
+    "with the best score, @WAKE_SCORE@. A few are normal with a television. If the ear does not "
+    "wake when people say the wake word, the remedies help. With `log.level` = debug, each has "
+    "a record.",
     (*_MISSED, Remedy("the near misses of the last hour", "jarvis-ear status")),
 )
 
@@ -246,8 +247,8 @@ SPEECH_REFUSED: Final = Kind(
     "The wake word was detected, but what followed does not seem to be speech of the same person, "
     "and was not sent. It is @BELOW_WAKE_WORD_DB@ dB quieter than the wake word. CAUSE too_quiet: "
     "that is too much; talk: the television or other people talked before the wake word, and it is "
-    "no louder than they are; noise: it is hardly speech. The ear goes on listening, and plays the "
-    "sound nothing_heard if no more speech follows. REFUSED in the record of the turn counts it.",
+    "no louder than they are; noise: it is hardly speech. The ear continues to listen, and plays "
+    "the sound nothing_heard if no more speech follows. REFUSED in the record counts it.",
     (
         Remedy("if it was a command, say it as loudly as the wake word, and nearer"),
         Remedy("if soft speech is refused, raise `hearing.endpointing.below_wake_word_db`"),
@@ -262,8 +263,8 @@ UNASKED_SPEECH: Final = Kind(
     "UnaskedSpeech",
     "ac49ff18dc5ede65632c5346e9a2066e",
     "The backend sent unrequested speech",
-    "@REASON@\n\nIt came while no turn awaited a reply, and is no announcement: it is late, it has "
-    "no beginning or no end, it may answer a turn that was lost or another ear with the same "
+    "@REASON@\n\nIt came while no turn awaited a reply, and is not an announcement: it is late, "
+    "it has no beginning or no end, it may answer a lost turn or another ear with the same "
     "`backend.agent_id`, or `speaker.announcements` is off. It is not played.",
     (
         _BACKEND_LOG,

@@ -295,7 +295,7 @@ class Link(ABC, Generic[Sent, Received]):
             for frame in frames:
                 self._unsent.put_nowait(frame)
         except asyncio.QueueFull:
-            self.abort(f"{self._peer.called} does not read any more")
+            self.abort(f"{self._peer.called} no longer reads")
 
     def _refuse(self, error: RemoteProtocolError) -> None:
         """Count a message that is dropped because it is invalid."""

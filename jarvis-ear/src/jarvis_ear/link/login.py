@@ -218,7 +218,7 @@ class Dialer(Generic[AnyLink]):
             except Rejected:
                 self._token = None
         try:
-            token = self._given or await self._login()  # a refused password is no refused token
+            token = self._given or await self._login()  # a refused password is not a refused token
         except NoLogin:
             return await self._open_without_token()
         return await self._open_with(token)

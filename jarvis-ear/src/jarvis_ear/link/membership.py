@@ -133,7 +133,7 @@ class Membership(ABC, Generic[AnyClient]):
 
     @abstractmethod
     def _permit(self, options: Config) -> None:
-        """Change what the server may have the ear do."""
+        """Change what the server may make the ear do."""
 
     def _replace(self, client: AnyClient | None) -> None:
         """Replace the client. What is queued is dropped: the new one reports the state."""

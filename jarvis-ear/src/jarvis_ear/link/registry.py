@@ -114,9 +114,7 @@ def _realtime(
     return WebSocketLink(handshake, RealtimeDialect(), timing, wake, trust_store)
 
 
-def _listens(
-    _config: BackendOptions, _timing: Timing, _wake: Callable[[], None], _trust_store: TrustStore
-) -> BackendLink:
+def _listens(*_: object) -> BackendLink:
     raise LocalProtocolError("the server connects to the ear on this wire")
 
 

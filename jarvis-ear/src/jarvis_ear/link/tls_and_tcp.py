@@ -52,7 +52,7 @@ def _context(ca_file: Path | None, option: str) -> ssl.SSLContext:
     if (
         ca_file is not None and ca_file.exists() and not ca_file.is_file()
     ):  # reading a pipe may never end
-        raise ConfigError(f"{option}: {ca_file}: no regular file, {_EXPECTED}")
+        raise ConfigError(f"{option}: {ca_file}: not a regular file, {_EXPECTED}")
     try:
         return ssl.create_default_context(cafile=ca_file)
     except (OSError, ssl.SSLError) as error:  # SSLError is an OSError with another text

@@ -68,7 +68,7 @@ class BrokerCommands:
     """Carries out the commands of the broker. Lives on the thread of the broker.
 
     The broker may mute and stop the ear, set the volume and have a text said. It may end its own
-    mute; it may end one by the owner or the clock only with ``may_unmute``, and have the ear listen
+    mute; it may end one by the owner or the clock only with ``may_unmute``, and make the ear listen
     only with ``may_listen``.
     """
 

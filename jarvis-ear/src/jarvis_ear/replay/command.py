@@ -91,7 +91,6 @@ def listing(traces: Iterable[ReplayTrace], hearing: config.HearingOptions) -> di
 
 
 def _clips(stack: ExitStack) -> list[recordings.LabelledSound]:
-    """Open the wake ledger, and return its clips."""
     with file_errors("the folder of the clips"):
         path = find_folder()
         if path is None:
@@ -147,7 +146,7 @@ def _text(  # noqa: PLR0911 - one for each event
             why = fields["why"].replace("_", " ")
             return f"{why}, {below:g} dB below the wake word"
         case "superseded":
-            return f"turn {fields['turn']} goes on as turn {fields['by']}"
+            return f"turn {fields['turn']} continues as turn {fields['by']}"
         case "dropped" | "abandoned":
             return f"turn {fields['turn']}: {fields['why']}"
     return "speech without the wake word"

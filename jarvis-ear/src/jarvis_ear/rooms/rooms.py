@@ -1,4 +1,4 @@
-"""Rooms: claims the wake words of this ear, and tells the ear which of them others answer."""
+"""Rooms: claims the wake words of this ear, and tells the ear which of them other ears answer."""
 
 import asyncio
 import logging
@@ -97,7 +97,7 @@ class Rooms:
         self._throttle = Throttle()
         self._thread = NetworkThread(self._run, "jarvis-ear-rooms")
         self.refused = 0
-        """Messages that are no claim, or not signed with our key."""
+        """Messages that are not a claim, or not signed with our key."""
         self.foreign = 0
         """Claims of another group."""
         self.unsent = 0
@@ -125,8 +125,6 @@ class Rooms:
                 self._do(lambda election, _now: election.go_on(turn_id, continues))
             case TurnDropped(turn_id):
                 self._do(lambda election, now: election.withdraw(turn_id, now))
-            case _:
-                pass
 
     def may_answer(self, turn_id: str) -> bool:
         """Return whether to send the utterance of a turn, which is decided now at the latest."""

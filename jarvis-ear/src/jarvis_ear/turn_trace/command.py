@@ -172,7 +172,7 @@ def _facts(turn: past_turns.PastTurn) -> Iterator[str]:
     if numbers.get("REFUSED"):
         yield f"refused    {numbers['REFUSED']:.0f} times, as not the person's speech"
     for name, meaning in (
-        ("CONTINUES", "goes on from turn"),
+        ("CONTINUES", "continues turn"),
         ("SUPERSEDED_BY", "the whole sentence is turn"),
         ("ANSWERED_BY", "answered by the ear"),
     ):

@@ -85,10 +85,10 @@ class JournalView:
             case TurnConfirmed():
                 return logging.DEBUG, "no ear in another room answers", {}
             case HoldTurn(_, goes_on):
-                why = "its sentence goes on" if goes_on else "a wake word was detected"
+                why = "its sentence continues" if goes_on else "a wake word was detected"
                 return logging.DEBUG, f"the turn is held: {why}", {}
             case ResumeTurn():
-                return logging.INFO, "nothing newer was said: the turn goes on", {}
+                return logging.INFO, "nothing newer was said: the turn continues", {}
             case SelfEchoIgnored(_, _, score):
                 text = f"the ear ignores its own wake word in the reply (score {score:.2f})"
                 return logging.INFO, text, SELF_ECHO.fields(WAKE_SCORE=round(score, 3))

@@ -131,8 +131,6 @@ class TurnCounts:
                     self._reconnects += after_s is not None
                 case TurnEnded() if trace is not None:
                     self._end(trace)
-                case _:
-                    pass
 
     def read(self) -> Totals:
         """Return the sums as of now."""

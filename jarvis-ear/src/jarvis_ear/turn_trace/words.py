@@ -18,7 +18,7 @@ _TIMEOUTS: Final[Mapping[State, str]] = {
 
 REFUSALS: Final[Mapping[RefusalReason, str]] = {
     RefusalReason.TOO_QUIET: "much quieter than the wake word",
-    RefusalReason.TALK: "no louder than those who talked before the wake word",
+    RefusalReason.TALK: "no louder than people who talked before the wake word",
     RefusalReason.NOISE: "noise, or hardly speech",
 }
 
@@ -66,7 +66,7 @@ def _parts(trace: TurnTrace) -> Iterator[str]:
     if trace.superseded_by:
         yield f"the whole sentence is turn {trace.superseded_by}"
     if trace.continues:
-        yield f"goes on from turn {trace.continues}"
+        yield f"continues turn {trace.continues}"
     if trace.speech_s is not None:
         yield f"{trace.speech_s:.2f} s of speech"
     if trace.score is not None:

@@ -143,8 +143,6 @@ class WakeLedger:
                 self._expect(self._new_id(), NEAR_MISS, effect)
             case StateChanged(_, State.MUTED | State.DEAF):
                 self._forget()
-            case _:
-                pass
 
     def _expect(self, clip_id: str, kind: str, heard: TurnOpened | NearMiss) -> None:
         now = self._recent[-1].end if self._recent else heard.at

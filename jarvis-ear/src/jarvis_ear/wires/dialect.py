@@ -138,7 +138,6 @@ class BackendDialect(ABC):
         return self._ping(self._pings)
 
     def _ping(self, number: int) -> Frame:
-        """Return the ping with that number."""
         return PingFrame(str(number).encode())
 
     def _pong(self, number: int) -> tuple[FromBackend, ...]:

@@ -239,7 +239,7 @@ class SatelliteDialect:
     def hear(  # noqa: PLR0911 - one case for each event
         self, event: Event
     ) -> tuple[FromBackend, ...]:
-        """Return the messages of an event; an event that is no news for the ear has none."""
+        """Return the messages of an event; an event that means nothing to the ear has none."""
         match event.type:
             case "pong":
                 return self._pong(event.data.get("text"))
@@ -367,7 +367,7 @@ def _object(text: bytes) -> dict[str, Any]:
 def _whole(value: object, name: str, wanted: range) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value not in wanted:
         raise RemoteProtocolError(
-            f"{name} is no whole number from {wanted.start} to {wanted.stop - 1}"
+            f"{name} is not a whole number from {wanted.start} to {wanted.stop - 1}"
         )
     return value
 
