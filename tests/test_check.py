@@ -11,6 +11,9 @@ from jarvis_ear.devices.openwakeword import shipped_model
 from jarvis_ear.errors import ConfigError
 from jarvis_ear.schema import load
 
+UNREACHABLE = "/" + "x" * 300
+"""Nothing can be asked about it, as about a file in a folder of another user."""
+
 SAFE = {"JARVIS_PASSWORD": "canary"}
 
 
@@ -23,12 +26,14 @@ def said(*argv, **environ):
     [
         ("--threshold 7", "threshold"),
         ("--backend.ca-file /none.pem", r"^command line.*backend\.ca_file: "),
+        (f"--backend.ca-file {UNREACHABLE}", r"backend\.ca_file: .*too long"),
+        (f"--wake-model {UNREACHABLE}", "wake.words: .*is not a file"),
         (
             f"--wake-model {shipped_model('embedding_model.onnx')}",
             "is not an openWakeWord classifier of one word",
         ),
     ],
-    ids=["value", "authority", "model"],
+    ids=["value", "authority", "unreachable_authority", "unreachable_model", "model"],
 )
 def test_an_option_that_cannot_be_used_is_a_mistake(options, mistake):
     with pytest.raises(ConfigError, match=mistake):

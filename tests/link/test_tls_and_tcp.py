@@ -1,5 +1,6 @@
 import asyncio
 import errno
+import http.client
 import socket
 import ssl
 import threading
@@ -41,6 +42,7 @@ def test_an_address_holds_no_password():
         (socket.gaierror(socket.EAI_NODATA, "secret"), "unknown host"),
         (socket.gaierror(socket.EAI_AGAIN, "secret"), "its name cannot be looked up at present"),
         (socket.gaierror(socket.EAI_FAIL, "secret"), "its name cannot be looked up"),
+        (http.client.RemoteDisconnected("secret"), "closed without an answer"),
         (ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] secret"), "no TLS connection"),
         (ssl.SSLEOFError(8, "secret"), "no TLS connection"),
         (UNTRUSTED, "its certificate is not trusted: unable to get local issuer certificate"),

@@ -1,6 +1,7 @@
 """Check: whether a configuration can be used, and warnings about it."""
 
 import ipaddress
+import stat
 from collections.abc import Callable, Iterator
 from functools import partial
 
@@ -27,6 +28,7 @@ from jarvis_ear.hooks.receivers import missing_programs
 from jarvis_ear.link.tls_and_tcp import TrustStore, address, is_exposed
 from jarvis_ear.mqtt.client import require_usable
 from jarvis_ear.options.render import check_report
+from jarvis_ear.paths import kind_of
 from jarvis_ear.schema import Loaded
 
 
@@ -67,7 +69,7 @@ def _models(wake: WakeOptions) -> Iterator[tuple[str, str]]:
 
 
 def _require_model(option: str, model: str) -> None:
-    if not model_of(model).is_file():
+    if kind_of(model_of(model)) != stat.S_IFREG:
         expected = f"expected an .onnx model, or one of {', '.join(SHIPPED_WORDS)}"
         raise ConfigError(f"hearing.wake.{option}: {model} is not a file, {expected}")
     try:

@@ -30,6 +30,18 @@ CONFIG: Final = "config.toml"
 """Name of the options file in the folder of the options."""
 
 
+def kind_of(path: Path) -> int | None:
+    """Return the type of a file, S_IFREG and others of ``stat``; None if that cannot be found out.
+
+    It is not there, in a folder that this user may not enter, or its name is too long: opening it
+    says which.
+    """
+    try:
+        return stat.S_IFMT(path.stat().st_mode)
+    except (OSError, ValueError):
+        return None
+
+
 def runtime_folder(environ: Mapping[str, str]) -> Path:
     """Return the folder of a service, a session or a user for files that a reboot removes."""
     return _given(environ, "RUNTIME_DIRECTORY") or _own_runtime_folder(environ)

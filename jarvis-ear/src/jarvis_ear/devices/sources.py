@@ -24,6 +24,7 @@ from jarvis_ear.devices.microphone import Microphone
 from jarvis_ear.devices.selection import busy, find, look_up
 from jarvis_ear.devices.sound_library import Device, Quiet, SoundLibrary
 from jarvis_ear.errors import DeviceError, InputError
+from jarvis_ear.paths import kind_of
 from jarvis_ear.units import SAMPLE_BYTES, SAMPLE_RATE, Samples, samples, seconds
 
 _LOGGER = logging.getLogger(__name__)
@@ -280,7 +281,7 @@ def check_source(options: config.MicrophoneOptions, *, waits: bool) -> None:
     With ``waits``, an unknown microphone is not a mistake; nor is it while the sound system is not
     available or another program uses the microphone, which may change.
     """
-    if options.input and not Path(options.input).is_fifo():
+    if options.input and kind_of(Path(options.input)) != stat.S_IFIFO:
         with closing(make_source(options)) as source:
             source.open()
     elif options.device and not waits:

@@ -4,6 +4,7 @@ import asyncio
 import os
 import socket
 import ssl
+import stat
 import struct
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
@@ -17,6 +18,7 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from jarvis_ear.errors import ConfigError, RemoteProtocolError
+from jarvis_ear.paths import kind_of
 from jarvis_ear.process import NamedThread
 
 _EXPECTED: Final = "expected a file of PEM certificates"
@@ -49,9 +51,8 @@ class TrustStore:
 
 
 def _context(ca_file: Path | None, option: str) -> ssl.SSLContext:
-    if (
-        ca_file is not None and ca_file.exists() and not ca_file.is_file()
-    ):  # reading a pipe may never end
+    if ca_file is not None and kind_of(ca_file) not in (None, stat.S_IFREG):
+        # reading a pipe may never end
         raise ConfigError(f"{option}: {ca_file}: not a regular file, {_EXPECTED}")
     try:
         return ssl.create_default_context(cafile=ca_file)
@@ -90,20 +91,29 @@ def error_text(error: BaseException) -> str:
     the peer.
     """
     chain = _causes(error)
-    for cause in chain:  # before any OSError: OpenSSL has error numbers of its own
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            why = getattr(cause, "verify_message", "")  # a text of OpenSSL
-            return f"its certificate is not trusted: {why}"
-        if isinstance(cause, ssl.SSLError):
-            return "no TLS connection"
-        if isinstance(cause, aiohttp.WSServerHandshakeError):
-            return f"status {cause.status}; expected an upgrade"
-    for cause in chain:
-        if isinstance(cause, socket.gaierror):
-            return _NO_ADDRESS.get(cause.errno or 0, "its name cannot be looked up")
-        if isinstance(cause, OSError) and cause.errno is not None and cause.errno > 0:
-            return os.strerror(cause.errno).lower()
-    return type(error).__name__
+    # the number of an error of OpenSSL is not one of the system, so it is described first
+    texts = (text(cause) for text in (_handshake_text, _system_text) for cause in chain)
+    return next(filter(None, texts), type(error).__name__)
+
+
+def _handshake_text(error: BaseException) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        why = getattr(error, "verify_message", "")  # a text of OpenSSL
+        return f"its certificate is not trusted: {why}"
+    if isinstance(error, ssl.SSLError):
+        return "no TLS connection"
+    if isinstance(error, aiohttp.WSServerHandshakeError):
+        return f"status {error.status}; expected an upgrade"
+    return ""
+
+
+def _system_text(error: BaseException) -> str:
+    if isinstance(error, socket.gaierror):
+        return _NO_ADDRESS.get(error.errno or 0, "its name cannot be looked up")
+    if isinstance(error, OSError) and error.errno is not None and error.errno > 0:
+        return os.strerror(error.errno).lower()
+    # libraries raise it without a number
+    return "closed without an answer" if isinstance(error, ConnectionResetError) else ""
 
 
 def _causes(error: BaseException) -> list[BaseException]:
