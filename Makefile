@@ -13,8 +13,12 @@ BENCH  := $(if $(wildcard bench/*.py),bench)
 CODE   := jarvis-ear/src jarvis-ear-models/src tests tools examples $(BENCH)
 TYPED  := jarvis-ear/src tests/fakes tools examples $(BENCH)
 
-# All tests run in one process per core; a part of them in one process, which begins sooner.
+# All tests run in one process more than there are cores, because some wait for other programs; a
+# part of them in one process, which begins sooner.
 ALL_TESTS := -n auto --maxprocesses 4 --dist worksteal --cov --cov-report=term-missing
+
+# Tests start hundreds of programs, each of which would compile all its modules.
+unexport PYTHONDONTWRITEBYTECODE
 
 # The environment is up to date as long as the files that determine its content are unchanged.
 LOCKS := $(shell { pwd -P; cat requirements*.txt pyproject.toml tools/setup.sh tests/node/package-lock.json; } | sha256sum | cut -c -16)

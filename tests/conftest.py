@@ -2,12 +2,18 @@
 
 import asyncio
 import gc
+import os
 
 import pytest
 import uvicorn.server
 
 from jarvis_backend.config import BackendConfig
 from jarvis_backend.server import Server
+
+
+def pytest_xdist_auto_num_workers():
+    """Use one worker more than there are cores: some tests wait for other programs."""
+    return len(os.sched_getaffinity(0)) + 1
 
 
 def pytest_collection_finish():

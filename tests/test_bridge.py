@@ -149,8 +149,8 @@ def test_an_utterance_that_another_ear_answers_is_neither_sent_nor_told(bridge, 
 
 
 def test_an_utterance_is_sent_and_the_speaker_prepared_for_its_reply(bridge, world):
-    bridge.effect(SendUtterance("t1", UTTERANCE, "hall"))
-    sent = CapturedAudio(UTTERANCE.pcm, "t1", spoken_at=101.0, agent_id="hall")
+    bridge.effect(SendUtterance("t1", UTTERANCE, "hall", "alexa"))
+    sent = CapturedAudio(UTTERANCE.pcm, "t1", spoken_at=101.0, agent_id="hall", wake_word="alexa")
     assert world.effects() == [("send", sent), ("prepare",)]
 
 

@@ -61,13 +61,14 @@ def test_what_the_ear_would_refuse_is_a_mistake_with_its_source():
         (("--bus.url=ws://127.0.0.1:1", "--bus.may-listen"), "bus.may_listen"),
         (("--bus.url=ws://127.0.0.1:1", "--rooms.group=home"), "backend.agent_id"),
         (("--log-transcripts",), "log.transcripts"),
-        (("--hooks.url=http://10.0.0.7/x",), "hooks.url: http://10.0.0.7 is told unencrypted"),
-        (("--hooks.idle=/none/led,off",), "hooks.idle: /none/led is no program that can be run"),
+        (("--hooks.url=http://10.0.0.7/x",), "hooks.url: http://10.0.0.7 learns unencrypted"),
+        (("--hooks.idle=/none/led,off",), "hooks.idle: /none/led is not a program that can be run"),
     ],
 )
 def test_a_danger_is_a_warning(options, danger):
     *warnings, last = said(*options)
-    assert last == "the configuration is fine"
+    number = f"{len(warnings)} warning{'s' if len(warnings) > 1 else ''}"
+    assert last == f"the configuration is valid, with {number}"
     assert any(danger in line and line.startswith("warning: ") for line in warnings)
     assert "canary" not in " ".join(warnings)
 
@@ -101,12 +102,12 @@ def room(monkeypatch):
 def test_the_number_of_a_card_is_a_danger(room, name):
     warnings, last = said("--device", name)
     assert f"microphone.device = {name} names a card by its number" in warnings
-    assert last == "the configuration is fine"
+    assert last == "the configuration is valid, with 1 warning"
 
 
 @pytest.mark.parametrize("name", ["plughw:0,3", "hw:2", "rode"])
 def test_a_missing_microphone_is_a_danger_unless_a_file_is_heard(room, name):
     *_, warnings, last = said("--device", name)
     assert warnings.startswith(f"warning: microphone.device: no input device matches '{name}'")
-    assert last == "the configuration is fine"
-    assert said("--device", name, "--input", "speech.wav") == [last]
+    assert last.startswith("the configuration is valid, with ")
+    assert said("--device", name, "--input", "speech.wav") == ["the configuration is fine"]

@@ -3,6 +3,7 @@
 import ast
 import gc
 import logging
+import os
 import threading
 import time
 from contextlib import ExitStack
@@ -24,6 +25,7 @@ from jarvis_ear.devices.capture import Capture
 from jarvis_ear.devices.echo_delays import EchoDelays
 from jarvis_ear.devices.microphone import Microphone
 from jarvis_ear.devices.speaker import Speaker
+from jarvis_ear.devices.volume import Volume, VolumeRequests
 from jarvis_ear.hearing.ear import Ear
 from jarvis_ear.hearing.ear_thread import EarThread
 from jarvis_ear.hearing.inbox import Inbox
@@ -152,6 +154,7 @@ def report(tmp_path_factory):
             post=lambda _event: None,
         ),
         turn_counts=TurnCounts(),
+        volume_requests=VolumeRequests(Volume(100)),
         metrics=MetricsServer(options.metrics),
         mqtt=MqttMembership(options, mute),
         folder=folder,
@@ -209,7 +212,10 @@ def test_every_counter_has_words_and_every_exception_exists(report):
     assert set(NO_LOSS) | set(ADDED_UP) <= set(kept())
 
 
-def test_a_backend_that_is_away_is_shown_with_address_reason_and_remedy(report):
+def test_a_backend_that_is_away_is_shown_with_address_reason_and_remedy(report, monkeypatch):
+    assert report()["backend_remedy"].startswith("find what fails")
+    assert "systemctl" not in report()["backend_remedy"], "a terminal has no unit to edit"
+    monkeypatch.setenv("SYSTEMD_EXEC_PID", str(os.getpid()))
     told = report()
     assert told["connected"] is False
     assert told["backend_url"] == "http://127.0.0.1:1"

@@ -71,9 +71,14 @@ def test_the_page_lists_what_is_public(module, names):
 def test_every_event_is_importable_from_one_place():
     kinds = {kind.__name__ for kind in events.DeliveryEvent.__args__}
     assert len(kinds) > 10
-    assert kinds | {"DeliveryEvent", "TurnEvent", "LinkEvent", "Cause", "Verdict"} == set(
-        events.__all__
-    )
+    assert kinds | {
+        "DeliveryEvent",
+        "TurnEvent",
+        "LinkEvent",
+        "Cause",
+        "Verdict",
+        "VolumeRequest",
+    } == set(events.__all__)
 
 
 def test_every_method_that_the_page_names_exists():

@@ -158,6 +158,15 @@ def test_a_timed_mute_ends_by_itself(owner, caplog):
     assert not owner.start()
 
 
+def test_the_last_minute_of_a_timed_mute_has_seconds(owner, caplog):
+    caplog.set_level("INFO")
+    owner.mute.mute(for_s=5)
+    assert owner.mute.until == "12:00:05"
+    assert caplog.records[-1].MUTED_UNTIL == "12:00:05"
+    owner.mute.mute(for_s=90)
+    assert owner.mute.until == "12:01"
+
+
 def test_a_restart_knows_the_end_of_a_timed_mute(owner):
     owner.mute.mute(for_s=1800)
     owner.wall = wall_clock(1, 12, 29)

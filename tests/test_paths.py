@@ -115,7 +115,7 @@ no_regular_file = pytest.mark.parametrize(
 @strange
 def test_a_strange_file_is_refused_at_once(tmp_path, make):
     make(tmp_path / "file")
-    with pytest.raises(OSError, match=r"no regular file|symbolic links"):
+    with pytest.raises(OSError, match=r"not a regular file|symbolic links"):
         read_regular(tmp_path / "file", 100)
     with paths.PrivateFolder(tmp_path) as folder, pytest.raises(OSError):  # noqa: PT011 - several texts
         folder.read("file", 100)
@@ -124,11 +124,11 @@ def test_a_strange_file_is_refused_at_once(tmp_path, make):
 @no_regular_file
 def test_a_file_named_by_the_owner_is_no_pipe_folder_or_device(tmp_path, make):
     make(tmp_path / "file")
-    with pytest.raises(OSError, match="no regular file"):
+    with pytest.raises(OSError, match="not a regular file"):
         read_regular(tmp_path / "file", 100, follow=True)
-    with pytest.raises(ConfigError, match="no regular file, expected a file of PEM"):
+    with pytest.raises(ConfigError, match="not a regular file, expected a file of PEM"):
         TrustStore(tmp_path / "file")
-    assert "no regular file" in read_file(SCHEMA, tmp_path / "file", required=True).problems[0]
+    assert "not a regular file" in read_file(SCHEMA, tmp_path / "file", required=True).problems[0]
 
 
 def test_a_link_named_by_the_owner_is_followed(tmp_path):
@@ -151,7 +151,7 @@ def test_a_descriptor_is_not_left_open(tmp_path):
     os.mkfifo(tmp_path / "file")
     before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - names, no paths
     for _ in range(5):
-        with pytest.raises(OSError, match="no regular file"):
+        with pytest.raises(OSError, match="not a regular file"):
             paths.open_regular(tmp_path / "file", os.O_RDONLY)
     assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208 - names, no paths
 

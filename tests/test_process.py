@@ -21,6 +21,19 @@ def test_no_other_program_inherits_what_is_meant_for_the_ear_alone():
     assert set(inherited(dict.fromkeys(inheritable | ours, "value"))) == inheritable
 
 
+@pytest.mark.parametrize(
+    ("environ", "command"),
+    [
+        ({}, ""),
+        ({"SYSTEMD_EXEC_PID": "1", "INVOCATION_ID": "a"}, ""),  # a terminal that a service opened
+        ({"SYSTEMD_EXEC_PID": str(os.getpid())}, "systemctl"),
+        ({"SYSTEMD_EXEC_PID": str(os.getpid()), "MANAGERPID": "900"}, "systemctl --user"),
+    ],
+)
+def test_a_process_knows_which_service_manager_has_started_it(environ, command):
+    assert process.systemctl(environ) == command
+
+
 @pytest.fixture
 def handler():
     """The handler of SIGHUP before a test."""

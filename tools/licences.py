@@ -25,11 +25,13 @@ LOCKS: Final = {
 }
 
 KNOWN: Final = {
+    "contourpy": "BSD-3-Clause",
     "espeakng-loader": "not stated; contains espeak-ng: GPL-3.0-or-later",
     "openwakeword": "Apache-2.0 (code, not used); models: see above",
     "soundfile": "BSD-3-Clause; contains libsndfile: LGPL-2.1-or-later",
 }
-"""What the metadata of a package does not say, or says of its code only."""
+"""What the metadata of a package does not say, says of its code only, or says in other words in
+the version for another Python."""
 
 LONGEST: Final = 50
 """Letters of a licence in the metadata; a longer one is the text of the licence."""

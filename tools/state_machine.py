@@ -46,10 +46,15 @@ def _picture(everywhere: Mapping[type[Event], State]) -> Iterator[str]:
     yield "```"
 
 
+def _leads(state: State, event: type[Event], to: State) -> bool:
+    transition = TRANSITIONS[state].get(event)
+    return transition is not None and transition.to is to
+
+
 def _sentences(everywhere: Mapping[type[Event], State]) -> Iterator[str]:
     yield "Not drawn:\n"
     for event, to in everywhere.items():
-        others = [state for state in State if event not in TRANSITIONS[state]]
+        others = [state for state in State if not _leads(state, event, to)]
         but = " and ".join(f"`{state}`" for state in others)
         yield f"- `{event.__name__}` leads to `{to}` from every state except {but}."
     yield (

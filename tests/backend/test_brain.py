@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from jarvis_backend.brain import ABILITIES, LOUDNESS, UNKNOWN, HouseholdBrain, Question
+from jarvis_backend.brain import ABILITIES, UNKNOWN, HouseholdBrain, Question
 from jarvis_backend.household import timers
 from jarvis_backend.household.timer_commands import WHEN
 from jarvis_backend.household.timers import KEEP_S, MAX_TIMERS, Timer, TimerFile, TooManyTimers
+from jarvis_backend.household.volume_commands import HOW_LOUD
+from jarvis_ear.wires.messages import VolumeRequest
 
 NOW = datetime(2024, 5, 6, 15, 7).astimezone()
 
@@ -26,10 +28,11 @@ class Home:
         self.folder = folder
         self.rooms = {"kitchen", "study"}
         self.heard = asyncio.Queue()
+        self.volumes = []
         self.brain = HouseholdBrain(lambda: self.now, folder)
 
     def ask(self, text, room="kitchen"):
-        return self.brain.known_answer(Question(text, room))
+        return self.brain.known_answer(Question(text, room, self.volumes.append))
 
     def wait(self, **length):
         self.now += timedelta(**length)
@@ -61,7 +64,6 @@ def home(tmp_path):
         ("repeat the house is Blue", "the house is Blue"),
         ("Thanks.", "You are welcome."),
         ("What can you do?", ABILITIES),
-        ("turn it up", LOUDNESS),
         ("Stop.", ""),
         ("never mind", ""),
         ("What is twelve times seven?", "That is 84."),
@@ -83,6 +85,52 @@ def home(tmp_path):
 )  # fmt: skip
 def test_the_brain_answers_what_it_knows(home, text, expected):
     assert home.ask(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "request_"),
+    [
+        *((text, VolumeRequest(change=10)) for text in (
+            "Louder.", "louder, please", "volume up", "turn it up", "turn up the volume",
+            "turn the volume up", "Can you speak louder?", "raise the volume", "you're too quiet",
+        )),
+        *((text, VolumeRequest(change=-10)) for text in (
+            "quieter", "be quieter", "softer", "volume down", "turn it down", "it's too loud",
+            "turning that down", "lower the volume please",
+        )),
+        *((text, VolumeRequest(change=5)) for text in ("a bit louder", "turn it up a little")),
+        *((text, VolumeRequest(change=-20)) for text in ("much quieter", "turn it down a lot")),
+        ("increase the volume by twenty five percent", VolumeRequest(change=25)),
+        *((text, VolumeRequest(40)) for text in (
+            "set the volume to forty percent", "Volume 40", "volume at 40%", "turn it up to forty",
+            "change your volume to 40", "turn the volume down to 40 percent",
+        )),
+        *((text, VolumeRequest(100)) for text in (
+            "maximum volume", "full volume", "volume to the maximum", "set the volume to max",
+        )),
+        *((text, VolumeRequest(50)) for text in ("half volume", "set the volume to half")),
+    ],
+)  # fmt: skip
+def test_a_person_makes_it_louder_or_quieter(home, text, request_):
+    answer = home.ask(text)
+    assert home.volumes == [request_]
+    if request_.percent is None:
+        assert answer == ("Louder." if request_.change > 0 else "Quieter.")
+    else:
+        assert answer == f"Volume {request_.percent} percent."
+
+
+def test_a_volume_without_a_number_is_asked_for_and_nothing_else_changes_it(home):
+    assert home.ask("set the volume") == HOW_LOUD
+    assert home.ask("thirty percent") == "Volume 30 percent."
+    assert home.volumes[-1] == VolumeRequest(30)
+    del home.volumes[:]
+    assert home.ask("thirty percent") is None
+    assert home.ask("be quiet") == ""
+    others = ("turn up the heating", "what is the volume of a sphere", "mute", "turn it off")
+    assert [home.ask(text) for text in (*others, "put it down")] == [None] * 5
+    assert home.ask("volume 400") == "The volume goes from 0 to 100 percent."
+    assert set(home.volumes) <= {VolumeRequest()}
 
 
 @pytest.mark.parametrize(
@@ -257,7 +305,7 @@ def test_without_a_folder_timers_are_kept_in_memory_and_it_is_told_once(tmp_path
 
 def test_every_sentence_that_the_page_promises_is_understood(home):
     page = (Path(__file__).parents[2] / "docs" / "backend.md").read_text()
-    table = page.partition("## What you can say")[2].partition("\n\nA command")[0]
+    table = page.partition("## What you can say")[2].partition("\n\nIf a command")[0]
     promised = re.findall(r'"([^"]+)"', table)
     assert len(promised) > 15
     assert [text for text in promised if home.ask(text) is None] == []

@@ -75,7 +75,7 @@ def test_the_configuration_is_checked(capsys, monkeypatch):
     reachable, password, fine = capsys.readouterr().out.splitlines()
     assert reachable == "warning: listening on ::: other machines can reach this backend"
     assert password.startswith("warning: --insecure-password: ")
-    assert fine == "the configuration is fine"
+    assert fine == "the configuration is valid, with 2 warnings"
     monkeypatch.setenv("JARVIS_BACKEND_STATE_DIR", "/nonexistent")
     assert cli.main(["check", "--stt.engine", "faster-whisper", "--tts.engine", "piper"]) == 0
     whisper, voice, _fine = capsys.readouterr().out.splitlines()

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from fakes.engines import ScriptedBrain, ScriptedEar, ScriptedVoice, scripted, spoken
+from jarvis_backend import conversation as module
 from jarvis_backend.brain import Question
 from jarvis_backend.config import Limits
 from jarvis_backend.conversation import (
@@ -23,6 +24,7 @@ from jarvis_backend.conversation import (
 from jarvis_backend.engines.engine import MissingEngine, Speech
 from jarvis_backend.errors import EngineError, EngineMissing, UtteranceError
 from jarvis_ear.audio.wav import pcm_to_wav
+from jarvis_ear.wires.messages import VolumeRequest
 
 
 def conversation(engines, *, log_transcripts=False, **limits):
@@ -110,6 +112,19 @@ async def test_a_turn_ends_with_the_count_of_its_sentences(beep, engines, option
     assert (await replies(scripted(**engines), beep, **options))[-1] == done
 
 
+class LouderBrain(ScriptedBrain):
+    async def answer(self, question):
+        question.set_volume(VolumeRequest(change=10))
+        yield "Louder."
+        if self.error:
+            raise EngineError(self.error)
+
+
+async def test_a_turn_ends_with_the_volume_that_the_brain_asks_for(beep):
+    louder = await replies(scripted(brain=LouderBrain()), beep)
+    assert louder[-1] == TurnDone(1, "", volume=VolumeRequest(change=10))
+
+
 class SlowBrain(ScriptedBrain):
     """Yields its pieces one by one, each when it may, and fails in the end if it shall."""
 
@@ -126,6 +141,21 @@ class SlowBrain(ScriptedBrain):
             yield piece
         if self.error:
             raise EngineError(self.error)
+
+
+async def test_a_slow_brain_is_known_to_work_until_the_answer_is_complete(beep, monkeypatch):
+    monkeypatch.setattr(module, "ALIVE_S", 0.01)
+    brain, messages = SlowBrain("One. Tw", "o."), []
+    again = BrainAsked("scripted", is_repeated=True)
+
+    async def send(message):
+        messages.append(message)
+        if messages.count(again) == 2:
+            brain.may_go_on.set()
+
+    await conversation(scripted(brain=brain)).reply(beep, send)
+    assert messages.count(again) >= 2
+    assert messages[-1] == TurnDone(2, "")
 
 
 async def test_the_first_sentence_is_sent_before_the_answer_is_complete(beep, until):

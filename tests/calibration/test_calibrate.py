@@ -187,6 +187,18 @@ def test_it_guides_a_person_and_asks_before_it_writes(  # noqa: PLR0917 - fixtur
     assert "heard: 4 wake words, 0.1 minutes of the room" in said.out
 
 
+def test_a_word_that_two_times_share_is_counted_as_it_was_judged(tmp_path, capsys):
+    """Its last syllable comes after the end of the first time: it is missed in both."""
+    late = in_room(3500, WORD, 4000)[: samples(8000)]
+    far = [in_room(1200, WORD, 8000)[: samples(8000)]] * 2
+    soundfile.write(tmp_path / "late.wav", np.concatenate([late, *far]), SAMPLE_RATE)
+    given_ = ("--input", tmp_path / "late.wav", "--fast", "--words", "4", "--minutes", "0")
+    calibrate(*given_, "--json")
+    said = capsys.readouterr()
+    assert said.err.count("missed, best score") == 2
+    assert json.loads(said.out)["present"]["missed"]["count"] == 2
+
+
 class Terminal:
     """A terminal at which somebody answers once."""
 

@@ -16,20 +16,21 @@ from pathlib import Path
 from fakes.account import ledger, turn_of
 from fakes.doomed_program import POINTS
 from fakes.ear import EarProcess
-from fakes.voice_server import Switches, VoiceServer, wait_until
+from fakes.voice_server import VOICES, Switches, VoiceServer, wait_until
 from jarvis_ear.delivery.transitions import UploadMode
-from jarvis_ear.link.registry import WIRES
+from jarvis_ear.link.registry import wire_of
 
 LISTENING_S = 5.0
 """The longest way from a start to a link that can be used."""
 
-MISSING = {UploadMode.WHOLE: "send AudioPart", UploadMode.STREAMED: "send AudioChunk"}
-"""A message that a wire never sends: no ear can be killed there."""
+WHOLE, STREAMED = "send AudioChunk", "send AudioPart"
+"""The two ways to send the sound. A wire has one of them: no ear can be killed in the other."""
 
 
 def moments(protocol: str) -> list[str]:
     """Return every point at which an ear can be killed on a wire."""
-    missing = MISSING[WIRES[protocol].upload_mode]
+    is_streamed = wire_of(protocol).upload_mode is UploadMode.STREAMED
+    missing = WHOLE if is_streamed else STREAMED
     points = [point for point in POINTS if point != missing]
     return [f"{moment} {point}" for point in points for moment in ("before", "after")]
 
@@ -76,7 +77,12 @@ class Killpoints:
     def _round(self, moment: str, outcome: Outcome) -> None:
         self._number += 2
         victim, next_one = self._number - 1, self._number
-        ear = EarProcess(self._server.url, folder=str(self._folder), protocol=self._protocol)
+        ear = EarProcess(
+            self._server.url,
+            folder=str(self._folder),
+            protocol=self._protocol,
+            listens_on=self._server.port,
+        )
         with ear:
             self._die(ear, moment, victim)
             began = time.monotonic()
@@ -133,7 +139,7 @@ def kill_everywhere(
 def main() -> int:
     options = argparse.ArgumentParser(prog="make killpoints", description=__doc__)
     options.add_argument("--rounds", type=int, default=5)
-    options.add_argument("--protocol", choices=tuple(WIRES), default="socketio")
+    options.add_argument("--protocol", choices=tuple(VOICES), default="socketio")
     asked = options.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         where = moments(asked.protocol)

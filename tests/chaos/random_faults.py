@@ -19,8 +19,7 @@ from pathlib import Path
 from fakes.account import Account, draw_up, ledger, turn_of
 from fakes.ear import EarProcess
 from fakes.proxy import Proxy
-from fakes.voice_server import Switches, VoiceServer
-from jarvis_ear.link.registry import WIRES
+from fakes.voice_server import VOICES, Switches, VoiceServer, free_port
 
 FRESH_S = 5
 """The shortest freshness that the options allow: outages that outlast it are then affordable."""
@@ -57,10 +56,19 @@ class Chaos:
         self._voice = random.Random(seed + 1)  # noqa: S311 - likewise
         self._pause_s = pause_s
         self._folder = folder
-        self._server = VoiceServer(folder, Switches(reply="worker"), wire=protocol)
-        self._proxy = Proxy(self._server.port)
+        port = free_port()  # of the server; on Wyoming of the ear, to which the server connects
+        self._proxy = Proxy(port)
+        server_port = self._proxy.port if protocol == "wyoming" else port
+        self._server = VoiceServer(
+            folder, Switches(reply="worker"), wire=protocol, port=server_port
+        )
         self._ear = EarProcess(
-            self._proxy.url, folder=str(folder), fresh_s=FRESH_S, connect_s=2.0, protocol=protocol
+            self._proxy.url,
+            folder=str(folder),
+            fresh_s=FRESH_S,
+            connect_s=2.0,
+            protocol=protocol,
+            listens_on=port,
         )
         self._silence = threading.Event()
         self._said: dict[int, float] = {}
@@ -175,7 +183,7 @@ def main() -> int:
     options.add_argument("--seed", type=int, default=1)
     options.add_argument("--utterances", type=int, default=500)
     options.add_argument("--faults", type=int, default=150)
-    options.add_argument("--protocol", choices=tuple(WIRES), default="socketio")
+    options.add_argument("--protocol", choices=tuple(VOICES), default="socketio")
     asked = options.parse_args()
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:

@@ -5,7 +5,7 @@ import pytest
 from chaos.killpoints import kill_everywhere
 from chaos.random_faults import Chaos
 from fakes.account import draw_up, turn_of
-from jarvis_ear.link.registry import WIRES
+from fakes.voice_server import VOICES
 
 pytestmark = pytest.mark.long
 
@@ -19,7 +19,7 @@ def test_a_minute_of_random_faults(tmp_path):
     assert account.said >= 40
 
 
-@pytest.mark.parametrize("protocol", [name for name in WIRES if name != "socketio"])
+@pytest.mark.parametrize("protocol", [name for name in VOICES if name != "socketio"])
 def test_a_few_random_faults_on_every_other_wire(protocol, tmp_path):
     chaos = Chaos(CI_SEED, tmp_path, pause_s=0.6, protocol=protocol)
     account = chaos.run(utterances=20, faults=5)

@@ -302,7 +302,7 @@ def test_clips_are_listed_and_played(page: Page, ear):
     with ClipFolder(ear.state_folder / FOLDER) as clips:
         clips.purge()
     button.click()
-    expect(page.locator("#clips-note")).to_contain_text("there is no such clip any more")
+    expect(page.locator("#clips-note")).to_contain_text("there is no such clip now")
 
 
 def is_at_its_end(page: Page) -> bool:

@@ -9,13 +9,13 @@ from aiohttp import WSMsgType
 from fakes.ear_feed import apply
 from jarvis_ear.console import server
 from jarvis_ear.console.server import (
-    BURST,
     FAILURES_S,
     MAX_FAILURES,
     Refusal,
     RequestGuard,
     request_token,
 )
+from jarvis_ear.control.commands import BURST
 from jarvis_ear.control.feed import MAX_DELTAS, decode
 from jarvis_ear.wake_ledger.clips import FOLDER, Clip, ClipFolder
 
@@ -150,7 +150,7 @@ async def test_clips_are_listed_and_sent_to_whom_they_belong(site, clip, tmp_pat
         assert (await one.request(CLIP)).status == 404
         assert (await (await one.request("/console/clips")).json())["events"] == []
 
-        def refuse(_folders):
+        def refuse():
             raise PermissionError(13, "Permission denied", "/var/lib/jarvis-ear")
 
         monkeypatch.setattr(server, "find_folder", refuse)

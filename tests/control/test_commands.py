@@ -99,7 +99,7 @@ class Speaker:
     volume = 100
     stored = True
 
-    def set_volume(self, percent: int) -> bool:
+    def set_volume(self, percent: int, _by: str) -> bool:
         self.volume = percent
         return self.stored
 

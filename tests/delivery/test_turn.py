@@ -106,6 +106,17 @@ def test_the_end_of_a_turn_says_whether_the_backend_asks_for_an_answer():
     assert not turn_at(Stage.ANSWERING).hear(wire.TtsDone(0), 106.0)[-1].event.follow_up
 
 
+def test_the_end_of_a_turn_has_the_volume_once_and_only_if_the_reply_ended():
+    louder = wire.TtsDone(0, volume=wire.VolumeRequest(change=10))
+    turn = turn_at(Stage.ANSWERING)
+    assert turn.hear(louder, 106.0)[-1].event.volume == louder.volume
+    assert turn.hear(louder, 106.0) == ()
+    stopped = turn_at(Stage.ANSWERING)
+    [*_, end] = stopped.handle(Signal.ABANDONED, 106.0)
+    assert end.event.volume == wire.UNCHANGED
+    assert stopped.hear(louder, 106.0) == ()
+
+
 @pytest.mark.parametrize(
     ("stage", "size", "deadline", "effects", "then"),
     [

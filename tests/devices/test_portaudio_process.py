@@ -69,12 +69,12 @@ def test_a_stream_that_fails_ends_its_process(process, count, error):
     with pytest.raises(StreamFailed, match=error):
         stream.take(count, 4)
     assert not lives(pid)
-    with pytest.raises(StreamFailed, match="was started anew"):
+    with pytest.raises(StreamFailed, match="was restarted"):
         stream.take(4, 4)
     stream.close()
     assert microphone(process).take(4, 4).data == bytes(8)
     assert process.generation == 2
-    with pytest.raises(StreamFailed, match="was started anew"):
+    with pytest.raises(StreamFailed, match="was restarted"):
         stream.take(4, 4)
 
 

@@ -151,3 +151,10 @@ def test_the_glossary_explains_each_of_our_words_once():
     rows = re.findall(r"^\| \*\*([\w -]+)\*\* \|", (DOCS / "glossary.md").read_text(), re.MULTILINE)
     assert len(rows) == len(set(rows))
     assert [term for term in GLOSSARY_TERMS if term not in rows] == []
+
+
+def test_the_glossary_names_no_class_that_is_gone():
+    terms = (DOCS / "glossary.md").read_text().partition("## Index of the code")[0]
+    code = "".join(path.read_text() for path in (ROOT / "jarvis-ear" / "src").rglob("*.py"))
+    words = set(re.findall(r"\w+", code))
+    assert set(re.findall(r"`([A-Z][a-z]\w+)`", terms)) - words == set()

@@ -16,6 +16,7 @@ from jarvis_ear.delivery.utterance import Utterance
 from jarvis_ear.link.connection import BackendLink
 from jarvis_ear.link.socketio import SocketIoLink
 from jarvis_ear.link.websocket import WebSocketLink
+from jarvis_ear.link.wyoming import SatelliteLink
 from jarvis_ear.paths import PrivateFolder
 from jarvis_ear.spool import store
 from jarvis_ear.spool.ledger import Ledger
@@ -79,6 +80,7 @@ def lay(doom: Doom) -> None:
     doom.around(Ledger, "verdict", lambda *_: "ledger")
     doom.around_sending(SocketIoLink)
     doom.around_sending(WebSocketLink)
+    doom.around_sending(SatelliteLink)
     doom.around(ear_program, "tell", lambda event: f"told {type(event).__name__}")
 
 

@@ -14,7 +14,7 @@ from fakes.ear import PASSWORD, timing
 from fakes.listening import Listening
 from fakes.numbered import numbered
 from jarvis_ear.backend import BackendClient
-from jarvis_ear.config import BackendOptions
+from jarvis_ear.config import BackendOptions, WyomingOptions
 from jarvis_ear.delivery.events import DeliveryEvent, ReplyAudio
 from jarvis_ear.spool.ledger import Ledger
 from jarvis_ear.spool.store import BootClock, DiskSpool
@@ -41,6 +41,8 @@ def make(options: dict[str, Any]) -> BackendClient:
     run, state = (options.pop(name, f"{folder}/{name}") for name in ("run", "state"))
     spool = None if folder is None else make_spool(Path(run), Path(state))
     times_faster = options.pop("times_faster", 1.0)
+    if port := options.pop("listens_on", None):  # for a server that connects to the ear
+        options["wyoming"] = WyomingOptions(uri=f"tcp://127.0.0.1:{port}")
     config = BackendOptions(url=options.pop("url"), password=SecretStr(PASSWORD))
     return BackendClient(
         config.model_copy(update=options), on_event=tell, timing=timing(times_faster), spool=spool
@@ -83,7 +85,7 @@ def say(
 ) -> None:
     """Speak as the ear hears it: most of it while it is said, the whole of it at the end.
 
-    With ``goes_on``, the turn is held at once, because its sentence goes on.
+    With ``goes_on``, the turn is held at once, because its sentence continues.
     """
     pcm = numbered(number, samples)
     if lasts_s:

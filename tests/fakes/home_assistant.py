@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import math
 from collections.abc import Iterable
 from typing import Final, Self
 
@@ -43,16 +44,16 @@ ANSWER: Final = (
 class HomeAssistant:
     """Connects to a satellite and answers each utterance. For one loop.
 
-    ``events`` are all that came. With ``answer=None`` an utterance gets no answer, and
-    ``is_polite=False`` answers no ping.
+    ``events`` are all that came. With ``answer=None`` an utterance gets no answer. Only the first
+    ``pongs`` pings are answered.
     """
 
     def __init__(
-        self, port: int, answer: Iterable[Event] | None = ANSWER, *, is_polite: bool = True
+        self, port: int, answer: Iterable[Event] | None = ANSWER, *, pongs: float = math.inf
     ) -> None:
         self._client = AsyncTcpClient("127.0.0.1", port)
         self._answer = answer
-        self._is_polite = is_polite
+        self._pongs = pongs
         self._came = asyncio.Condition()
         self._reading: asyncio.Task[None] | None = None
         self.events: list[Event] = []
@@ -106,7 +107,7 @@ class HomeAssistant:
             self._came.notify_all()
 
     async def _take(self, event: Event) -> None:
-        if event.type == "ping" and self._is_polite:
+        if event.type == "ping" and len(self.of("ping")) < self._pongs:
             await self.send(Pong(Ping.from_event(event).text).event())
         if event.type == "run-pipeline":
             self.sound = b""

@@ -28,6 +28,9 @@ OPEN = "0" + json.dumps(
 )
 WELCOME = '40/voice,{"sid":"n"}'
 
+OPENED = web.ResponseKey("opened", asyncio.Event)
+"""Set when the link of a test is open."""
+
 Talk = Callable[[web.WebSocketResponse], Awaitable[None]]
 Use = Callable[[Any], Awaitable[None]]
 
@@ -66,10 +69,16 @@ class Wire:
             assert [task for task in getattr(link, "_tasks", ()) if not task.done()] == []
 
     def speaker(self, *frames: str | bytes, then: Talk | None = None) -> Script:
-        """Return a peer that greets, sends the frames, and reads on until the end."""
+        """Return a peer that greets, sends the frames, and reads on until the end.
+
+        In ``live`` it sends them when the link is open: what follows the greeting at once may end
+        the link before it is.
+        """
 
         async def script(raw: web.WebSocketResponse, _request: web.Request) -> None:
             await self.greet(raw)
+            if opened := raw.get(OPENED):
+                await opened.wait()
             for frame in frames:
                 await (raw.send_str(frame) if isinstance(frame, str) else raw.send_bytes(frame))
             if then is not None:
@@ -95,10 +104,17 @@ class Wire:
     def live(self, script: Script, use: Use, timing: Timing = PATIENT, **options: bool) -> None:
 
         async def scene() -> None:
-            served = peer(self.path, script, **options)
+            opened = asyncio.Event()
+
+            async def paced(raw: web.WebSocketResponse, request: web.Request) -> None:
+                raw[OPENED] = opened
+                await script(raw, request)
+
+            served = peer(self.path, paced, **options)
             async with served as url, self.link_to(url, timing) as link:
                 await link.open("token")
                 assert link.usable
+                opened.set()
                 await use(link)
 
         asyncio.run(scene())

@@ -21,14 +21,16 @@ class Authority:
 
     def __init__(self, folder: Path, name: str = "authority") -> None:
         self._folder = folder
-        self.certificate = self._make(name, "-addext", "basicConstraints=critical,CA:TRUE")
+        extensions = ("basicConstraints=critical,CA:TRUE", "keyUsage=critical,keyCertSign")
+        self.certificate = self._make(name, *(w for each in extensions for w in ("-addext", each)))
 
     def vouch(self, name: str, host: str, *, days: int = 1) -> Certificate:
         """Sign a certificate for ``host``; one of -1 days has expired."""
         request = self._folder / f"{name}.csr"
         made = Certificate(self._folder / f"{name}.pem", self._folder / f"{name}.key")
         extensions = self._folder / f"{name}.ext"
-        extensions.write_text(f"subjectAltName={host}\nbasicConstraints=CA:FALSE\n")
+        of_key = "subjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n"
+        extensions.write_text(f"subjectAltName={host}\nbasicConstraints=CA:FALSE\n{of_key}")
         _openssl(
             *("req", "-newkey", "rsa:2048", "-nodes", "-subj", f"/CN={name}"),
             *("-keyout", str(made.key), "-out", str(request)),

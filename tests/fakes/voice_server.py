@@ -27,6 +27,7 @@ from fakes.blackhole import BlackHole
 from fakes.socketio_voice import SocketIoVoice
 from fakes.voice_service import Switches
 from fakes.websocket_voice import RealtimeVoice, SessionVoice, VoiceWsVoice
+from fakes.wyoming_voice import WyomingVoice
 
 __all__ = ["VOICES", "Switches", "VoiceServer", "free_port", "wait_until"]
 
@@ -35,8 +36,9 @@ VOICES: Final = {
     "voice-ws": VoiceWsVoice,
     "session": SessionVoice,
     "realtime": RealtimeVoice,
+    "wyoming": WyomingVoice,
 }
-"""By the name of the wire."""
+"""By the name of the wire. The last one connects to the ear, at its port."""
 
 PROCESSES: Final = get_context("forkserver")
 """Forks from a process that has imported the libraries already."""
@@ -100,8 +102,9 @@ class VoiceServer:
             self._process.join(15)
 
     def pause(self) -> None:
-        """SIGSTOP: the kernel still accepts data, but the process does not read."""
+        """SIGSTOP: the kernel still accepts data, but the process does not read any more."""
         self._signal(signal.SIGSTOP)
+        wait_until(self._is_paused)
 
     def resume(self) -> None:
         self._signal(signal.SIGCONT)
@@ -136,7 +139,14 @@ class VoiceServer:
         if self._process is not None and self._process.is_alive():
             os.kill(self._process.pid, number)
 
+    def _is_paused(self) -> bool:
+        """Whether the kernel has stopped it: after the signal it may run on for a moment."""
+        status = Path(f"/proc/{self._process.pid}/stat").read_text()
+        return status.rpartition(") ")[2].startswith("T")
+
     def _listens(self) -> bool:
+        if VOICES[self._wire] is WyomingVoice:  # it listens nowhere
+            return True
         try:
             socket.create_connection((self._host, self.port), 1).close()
         except OSError:

@@ -251,7 +251,7 @@ def test_a_turn_from_the_word_to_the_reply():
         TurnOpened("id1", "id2", NOW, 0.9),
         StateChanged(State.IDLE, State.LISTENING, NOW, "WakeDetected"),
         StateChanged(State.LISTENING, State.CAPTURING, NOW, "SpeechStarted"),
-        SendUtterance("id1", UTTERANCE),
+        SendUtterance("id1", UTTERANCE, wake_word="hey_jarvis"),
         StateChanged(State.CAPTURING, State.THINKING, NOW, "SpeechEnded(hangover)"),
         StateChanged(State.THINKING, State.SPEAKING, NOW, "ReplyStarted"),
         StateChanged(State.SPEAKING, State.IDLE, NOW, "ReplyEnded"),
@@ -264,7 +264,7 @@ def test_a_turn_knows_the_scores_of_its_wake_word():
     assert opened == TurnOpened("id1", "id2", NOW, 0.6, second_look=0.5, verifier=1.5)
 
 
-def test_an_utterance_is_for_the_agent_of_its_wake_word_until_the_session_ends():
+def test_an_utterance_names_its_wake_word_and_is_for_its_agent_until_the_session_ends():
     machine = make(follow_up_ms=4000)
     hall = config.WakeWord(model="alexa", agent_id="hall")
     machine.advance(WakeDetected(NOW, 0.9, word=hall), NOW)
@@ -275,8 +275,12 @@ def test_an_utterance_is_for_the_agent_of_its_wake_word_until_the_session_ends()
     machine.advance(ReplyStarted(machine.turn_id), NOW)
     machine.advance(ReplyEnded(machine.turn_id), NOW)
     sent += advance(machine, WakeDetected, SpeechStarted, SpeechEnded)
-    agents = [effect.agent_id for effect in sent if isinstance(effect, SendUtterance)]
-    assert agents == ["hall", "hall", ""]
+    sent = [effect for effect in sent if isinstance(effect, SendUtterance)]
+    assert [(effect.agent_id, effect.wake_word) for effect in sent] == [
+        ("hall", "alexa"),
+        ("hall", "alexa"),
+        ("", "hey_jarvis"),
+    ]
 
 
 def test_the_wake_word_holds_a_reply_and_an_utterance_ends_its_turn():
@@ -290,7 +294,7 @@ def test_the_wake_word_holds_a_reply_and_an_utterance_ends_its_turn():
     assert advance(machine, SpeechStarted, SpeechEnded)[1:4] == [
         StopSpeaking("id1"),
         AbandonTurn("id1", "WakeDetected"),
-        SendUtterance("id3", UTTERANCE),
+        SendUtterance("id3", UTTERANCE, wake_word="hey_jarvis"),
     ]
     assert machine.held_id == ""
 
@@ -360,7 +364,7 @@ def test_a_sentence_that_goes_on_is_another_turn_and_supersedes_its_beginning():
         TurnOpened("id3", "id2", NOW, None, continues="id1"),
         StateChanged(State.THINKING, State.CAPTURING, NOW, "SpeechResumed"),
         SupersedeTurn("id1", by="id3"),
-        SendUtterance("id3", UTTERANCE),
+        SendUtterance("id3", UTTERANCE, wake_word="hey_jarvis"),
         StateChanged(State.CAPTURING, State.THINKING, NOW, "SpeechEnded(hangover)"),
     ]
 
@@ -380,7 +384,7 @@ def test_a_sentence_goes_on_although_its_beginning_failed():
     assert advance(machine, SpeechResumed, SpeechEnded) == [
         TurnOpened("id3", "id2", NOW, None, continues="id1"),
         StateChanged(State.IDLE, State.CAPTURING, NOW, "SpeechResumed"),
-        SendUtterance("id3", UTTERANCE),
+        SendUtterance("id3", UTTERANCE, wake_word="hey_jarvis"),
         StateChanged(State.CAPTURING, State.THINKING, NOW, "SpeechEnded(hangover)"),
     ]
 

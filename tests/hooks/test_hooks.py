@@ -299,8 +299,8 @@ def test_programs_that_are_missing_are_named_at_the_start_and_once(tmp_path, cap
     plain.touch(mode=0o644)
     options = HookOptions(idle=("/none/led", "x"), wake=(str(plain),), muted=("true",))
     assert dict(missing_programs(options)) == {
-        "idle": "/none/led is no program that can be run",
-        "wake": f"{plain} is no program that can be run",
+        "idle": "/none/led is not a program that can be run",
+        "wake": f"{plain} is not a program that can be run",
     }
     with Hooks(options) as hooks:
         hooks.post(event("idle"))

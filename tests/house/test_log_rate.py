@@ -75,7 +75,7 @@ def told(caplog) -> list[str]:
         (TELEVISION, None, (0, 0), ""),
         (
             *(FALSE_WAKE, "no_speech", (90, 90)),
-            "| a wake that nobody follows up, such as a false one | 3,",
+            "| a wake without a command, such as a false one | 3,",
         ),
         (SENTENCE, "done", (0, 300), "| a turn | at most 10 |"),
     ],

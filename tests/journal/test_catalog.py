@@ -19,9 +19,10 @@ from jarvis_ear.journal.kind import (
     OF_TURNS,
     Kind,
     Remedy,
+    advice_for,
     is_name,
 )
-from jarvis_ear.journal.turns import BY_OUTCOME, ENDINGS, FAILED
+from jarvis_ear.journal.turns import BY_OUTCOME, ENDINGS, FAILED, PASSWORD_REJECTED
 
 PROGRAMS = {
     *("journalctl", "systemctl", "systemd-cgtop", "jarvis-ear"),
@@ -134,3 +135,16 @@ def test_the_advice_is_one_line():
     remedies = (Remedy("look"), Remedy("ask", "jarvis-ear status"), Remedy("x", "journalctl -e"))
     assert Kind("Broken", "1", "", "", remedies).advice == "look; ask (jarvis-ear status)"
     assert Kind("Broken", "1", "", "").advice == ""
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.message_id)
+def test_an_ear_in_a_terminal_is_advised_nothing_about_a_service(kind):
+    said = advice_for(kind.advice, "")
+    assert "systemctl" not in said
+    assert advice_for(kind.advice, "systemctl") == kind.advice
+
+
+def test_a_password_that_was_changed_needs_another_start():
+    advice = PASSWORD_REJECTED.advice
+    assert advice_for(advice, "").endswith("once it is changed (end the ear, and start it again)")
+    assert "(systemctl --user restart jarvis-ear)" in advice_for(advice, "systemctl --user")

@@ -41,14 +41,17 @@ def test_a_stop_before_the_first_step_is_not_lost():
     assert started(asyncio.Event.wait).stop(SOON_S)
 
 
-def test_it_says_when_it_does_not_stop():
+def test_it_says_when_it_does_not_stop(caplog):
     release = threading.Event()
 
     async def main(_stop):
         await asyncio.to_thread(release.wait, SOON_S)
 
     thread = started(main)
+    assert not thread.stop(0)
+    assert not caplog.records
     assert not thread.stop(0.05)
+    assert "thread jarvis-ear-network did not stop within 0.1 s" in caplog.text
     release.set()
     assert thread.stop(SOON_S)
 

@@ -14,14 +14,14 @@ from wyoming.client import AsyncTcpClient
 from wyoming.event import Event
 from wyoming.info import Describe, Info
 from wyoming.ping import Ping
-from wyoming.satellite import PauseSatellite
+from wyoming.satellite import PauseSatellite, RunSatellite
 
 from fakes.home_assistant import ANSWER, SOON_S, HomeAssistant, speech
 from fakes.recordings import recording
 from fakes.told import Told
 from fakes.voice_server import free_port
 from jarvis_ear.audio.wav import decode_wav
-from jarvis_ear.backend import BackendClient
+from jarvis_ear.backend import BackendClient, CapturedAudio, clock
 from jarvis_ear.config import BackendOptions, WyomingOptions
 from jarvis_ear.delivery.events import (
     Announced,
@@ -95,8 +95,10 @@ def live(scene, *, timing=None, **options):
 def test_a_turn_an_announcement_and_what_was_played():
     async def scene(satellite):
         async with satellite.server() as server:
-            end = await satellite.end_of(satellite.client.send_audio(PCM, turn_id="t1"))
+            said = CapturedAudio(PCM, "t1", clock(), wake_word="hey_jarvis")
+            end = await satellite.end_of(satellite.client.send_audio(said))
             assert (end.verdict, server.sound) == (Verdict.DONE, PCM)
+            assert server.of("detection")[0].data["name"] == "hey_jarvis"
             names = [each.type for each in server.events if each.type not in ("ping", "pong")]
             heads = ["info", "detection", "run-pipeline", "audio-start"]
             assert [name for name in names if name != "audio-chunk"] == [*heads, "audio-stop"]
@@ -221,19 +223,49 @@ def test_a_newer_server_replaces_a_dead_one(monkeypatch):
 
 def test_a_server_that_is_silent_or_pauses_the_satellite_is_away():
     async def scene(satellite):
-        async with satellite.server(is_polite=False) as server:
+        async with satellite.server(pongs=1) as server:
             await server.until_closed()
         assert (await satellite.wait(LinkDown, 2)).reason.startswith("nothing received")
         async with satellite.server() as server:
             await server.send(PauseSatellite().event())
-            await server.until_closed()
-        assert "paused" in (await satellite.wait(LinkDown, 3)).reason
+            assert "paused" in (await satellite.wait(LinkDown, 3)).reason
+            await server.send(RunSatellite().event())
+            await satellite.wait(LinkUp, 3)
+            end = await satellite.end_of(satellite.client.send_audio(PCM))
+            assert (end.verdict, server.is_closed) == (Verdict.DONE, False)
 
     async def first_nobody(satellite):
         await satellite.wait(LinkDown)
         await scene(satellite)
 
     live(first_nobody, timing=HASTY)
+
+
+def test_a_server_that_knows_no_pings_gets_the_utterance(monkeypatch):
+    monkeypatch.setattr(wyoming, "ASSUMED_S", 0.05)
+
+    async def scene(satellite):
+        async with satellite.server(pongs=0) as server:
+            await server.until("ping", 8)  # longer than a silent server may be, if it knows them
+            end = await satellite.end_of(satellite.client.send_audio(PCM))
+            assert (end.verdict, server.is_closed) == (Verdict.DONE, False)
+
+    live(scene, timing=HASTY)
+
+
+def test_one_paused_connection_waits_and_a_newer_one_takes_its_place():
+    async def scene(satellite):
+        async with satellite.server() as first:
+            await first.send(PauseSatellite().event())
+            await satellite.wait(LinkDown)
+            async with satellite.server() as second:
+                await second.send(PauseSatellite().event())
+                await first.until_closed()
+                await second.send(RunSatellite().event(), Ping("again").event())
+                await satellite.wait(LinkUp, 3)
+                assert not second.is_closed
+
+    live(scene)
 
 
 RUN = b'{"type": "run-satellite"}\n'
@@ -275,7 +307,7 @@ def test_a_server_that_reads_nothing_is_dropped(caplog):
             await satellite.wait(LinkUp)
             with contextlib.suppress(ConnectionError):
                 await asyncio.to_thread(server.sendall, b'{"type": "ping"}\n' * 120_000)
-            assert "not read any more" in (await satellite.wait(LinkDown)).reason
+            assert "no longer reads" in (await satellite.wait(LinkDown)).reason
 
     live(scene)
     assert "Traceback" not in caplog.text
@@ -327,7 +359,7 @@ def test_a_server_that_runs_before_the_link_is_ready_waits_unless_a_newer_one_co
     async def scene():
         port = free_port()
         satellite = SatelliteSocket(
-            WyomingOptions(uri=f"tcp://127.0.0.1:{port}"), "kitchen", Counter()
+            WyomingOptions(uri=f"tcp://127.0.0.1:{port}"), "kitchen", Counter(), tuple
         )
         link = satellite.make_link(HASTY, lambda: None)
         with pytest.raises(ConnectFailed):

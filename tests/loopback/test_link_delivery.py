@@ -300,6 +300,15 @@ def test_secrets_and_voices_stay_out_of_the_log(meet, caplog):
         assert secret not in said
 
 
+def test_an_expired_utterance_says_why_the_backend_was_away(tmp_path):
+    with ear(VoiceServer(tmp_path).url) as (client, told):
+        client.start()
+        reason = told.wait(LinkDown).reason
+        client.send_audio(CapturedAudio(SPEECH, "old", spoken_at=clock() - 60))
+        end = told.end_of("old")
+    assert (end.verdict, end.away) == (Verdict.EXPIRED, reason)
+
+
 def test_the_age_counts_from_the_last_word(meet):
     server, client, told = meet(fresh_s=5)
     old = CapturedAudio(SPEECH, "old", spoken_at=clock() - 5.5)

@@ -111,6 +111,14 @@ def test_json_is_the_feed_and_ends_with_its_reader(tmp_path, environ):
         assert process.wait(SOON_S) == 141
 
 
+@pytest.mark.parametrize("words", [(), ("--json",)])
+def test_a_pipe_does_not_wait_for_an_ear(environ, words):
+    with local(environ, *words) as process:
+        said, why = process.communicate(timeout=SOON_S)
+    assert (process.returncode, said) == (2, b"")
+    assert why == b"jarvis-ear: no ear is running (for this user)\n"
+
+
 def local(environ, *words):
     return Popen([*VERB, "monitor", *map(str, words)], stdout=PIPE, stderr=PIPE, env=environ)
 

@@ -18,12 +18,12 @@ from fakes.running_ear import RunningEar
 from fakes.tls import Authority
 from fakes.voice_server import wait_until
 from jarvis_ear.config import BackendOptions, Config, MqttOptions
-from jarvis_ear.control.commands import ControlCommands
+from jarvis_ear.control.commands import BURST, ControlCommands
 from jarvis_ear.delivery.timeouts import Timing
 from jarvis_ear.errors import ConfigError
 from jarvis_ear.mqtt import client
 from jarvis_ear.mqtt import client as client_module
-from jarvis_ear.mqtt.client import BURST, MqttMembership
+from jarvis_ear.mqtt.client import MqttMembership
 from jarvis_ear.mute import BROKER, Mute
 
 pytestmark = [NEEDS_BROKER, pytest.mark.usefixtures("shortest_waits")]
@@ -62,7 +62,7 @@ class Ear:
     def volume(self):
         return self.percent
 
-    def set_volume(self, percent):
+    def set_volume(self, percent, _by):
         self.percent = percent
         return True
 
@@ -110,6 +110,8 @@ def test_the_state_is_kept_for_clients_that_come_later_and_so_is_that_we_are_gon
             watcher.wait(f"{BASE}/state", lambda state: state["volume"] == 41)
     with Watcher(broker) as later:
         later.wait(f"{BASE}/availability", lambda text: text == "offline")
+        later.wait(f"{BASE}/state")  # in any order
+        later.wait(config)
         assert {f"{BASE}/state", config} <= later.retained
 
 

@@ -184,7 +184,7 @@ def test_a_file_that_cannot_be_read(tmp_path, write, monkeypatch):
     assert problems(gone) == ["there is no such file"]
     assert sources.read_file(SCHEMA, gone, required=False) == Layer(SCHEMA, str(gone))
     os.mkfifo(pipe)
-    assert problems(pipe) == problems(tmp_path) == ["cannot be read: it is no regular file"]
+    assert problems(pipe) == problems(tmp_path) == ["cannot be read: it is not a regular file"]
     assert problems(pipe / "x") == ["cannot be read: Not a directory"]
     path = write("")
     monkeypatch.setattr(os, "open", Mock(side_effect=PermissionError(13, "Permission denied")))

@@ -75,7 +75,7 @@ def test_content_that_is_no_password_is_refused(secret, content, complaint):
 def test_a_folder_a_pipe_and_a_missing_file_are_refused(tmp_path, open_files):
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path, tmp_path / "pipe"):
-        with pytest.raises(OSError, match="no regular file"):
+        with pytest.raises(OSError, match="not a regular file"):
             read_secret(path)
     with pytest.raises(FileNotFoundError):
         read_private_secret(tmp_path / "gone")

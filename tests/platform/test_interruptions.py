@@ -26,7 +26,7 @@ def test_a_false_wake_word_pauses_what_is_said_and_a_command_ends_it(tmp_path):
         run_verb(ear.environment, "say", str(file))
         ear.wait_for("idle -> speaking")
         ear.wait_for("speaking -> listening: heard")
-        ear.wait_for("nothing newer was said: the turn goes on")
+        ear.wait_for("nothing newer was said: the turn continues")
         ear.wait_for("listening -> speaking: no speech")
         ear.wait_for("speaking -> listening: heard")
         ear.wait_for('understood "what time is')  # the recogniser may take "it" for "a"
@@ -51,7 +51,7 @@ def test_a_command_with_a_pause_in_it_is_understood_whole(tmp_path):
         with RunningEar(tmp_path, environment, "--backend-url", server.url) as ear:
             ear.wait_for("thinking -> capturing: speech resumed")
             ear.wait_for("superseded (committed)", "the whole sentence is turn")
-            ear.wait_for(": done", "goes on from turn")
+            ear.wait_for(": done", "continues turn")
             log = ear.told()
     assert "Traceback" not in log
     half, whole = (line["bytes"] for line in server.received("run"))

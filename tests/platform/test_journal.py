@@ -91,7 +91,7 @@ EXPECTED: dict[str, Callable[[str], bool]] = {
         "fake microphone is back after 4.2 s",
     ),
     "--output-fields=DEAF_MS": lambda said: said == "4200\n",
-    "EVENT=Muted": are("muted by the owner: the microphone is closed", "not muted any more"),
+    "EVENT=Muted": are("muted by the owner: the microphone is closed", "no longer muted"),
     "EVENT=BackendUnreachable": are("backend not usable: refused", "backend reached"),
     "EVENT=SoundLost": are("microphone 'usb' lost 40 ms of sound"),
     "-o json EVENT=TurnEnded": lambda said: (

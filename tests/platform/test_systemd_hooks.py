@@ -172,7 +172,7 @@ def test_a_program_outside_the_folders_of_programs_is_refused_and_logged(ear):
     finally:
         program.unlink()
     assert (record["HOOK"], record["PRIORITY"]) == ("muted", "4")
-    assert record["REASON"] == "/etc/jarvis-ear/led is no program that can be run"
+    assert record["REASON"] == "/etc/jarvis-ear/led is not a program that can be run"
 
 
 def test_a_hook_that_hangs_does_not_delay_a_stop(ear):

@@ -86,8 +86,10 @@ def test_a_sweep_counts_misses_false_accepts_and_cuts():
 
 
 def test_a_sweep_finds_the_words_that_an_ear_with_these_options_finds():
-    """For each of 24 voices, at the same sample."""
-    voices, replayer = of_file(DATA / "hey-jarvis-24-voices.flac", None), Replayer(PRESENT)
+    """For each of 12 voices, at the same sample."""
+    every, replayer = of_file(DATA / "hey-jarvis-24-voices.flac", None), Replayer(PRESENT)
+    blocks = list(every.blocks())
+    voices = LabelledSound(every.name, lambda: iter(blocks[: len(blocks) // 2]), None)
     steps = replayer.hear(voices, options_of_sweep(PRESENT)).steps
     for choice in (
         config.WakeOptions(threshold=0.3),
@@ -96,7 +98,7 @@ def test_a_sweep_finds_the_words_that_an_ear_with_these_options_finds():
         heard = replayer.hear(voices, config.HearingOptions(wake=choice))
         wakes = [event.at for event in heard.events if event.event == "wake"]
         assert detections(steps, choice) == wakes
-        assert len(wakes) >= 15
+        assert len(wakes) >= 7
 
 
 @pytest.fixture
@@ -176,7 +178,7 @@ def test_a_picture_is_drawn_and_a_missing_package_is_named(tmp_path, capsys, mon
         (("a.wav", "b.wav", "--plot", "x.png"), 64, "expected one sound file"),
         (("--events", "--truth", "x.csv"), 64, "clips have labels"),
         (("a.wav", "--sweep", "--miss-cost", "much"), 64, "expected a number from 0"),
-        (("a.wav", "--sweep"), 66, "nobody knows which recordings hold the wake word"),
+        (("a.wav", "--sweep"), 66, "it is not known which recordings hold the wake word"),
         (("a.wav",), 66, "a.wav cannot be read: No such file"),
         (("--events",), 66, "there are no clips"),
         (("a.wav", "--swep"), 78, "there is no such option"),

@@ -5,7 +5,7 @@ from logging import DEBUG, INFO, WARNING
 
 import pytest
 
-from fakes.turns import ScriptedTurns, utterance
+from fakes.turns import TURN, ScriptedTurns, utterance
 from jarvis_ear.config import WakeWord
 from jarvis_ear.delivery import events as delivery
 from jarvis_ear.delivery.events import Verdict
@@ -201,6 +201,13 @@ def test_another_wake_word_is_called_by_its_name(caplog):
     assert fields(last_turn(caplog))["WAKE_WORD"] == "Computer"
 
 
+def test_an_expired_turn_has_the_reason_of_the_outage(caplog):
+    turns = script().wake().capture()
+    turns.tell(delivery.Finished(TURN, Verdict.EXPIRED, "too_old", 0, away="no route"))
+    turns.enter(State.IDLE, "Failed(too_old)")
+    assert fields(last_turn(caplog))["REASON"] == "no route"
+
+
 def test_a_stage_that_was_not_reached_is_missing_and_never_0(caplog):
     turns = script().wake().capture().wait(40).finish(Verdict.EXPIRED, "too_old")
     turns.enter(State.IDLE, "Failed(too_old)")
@@ -344,7 +351,7 @@ def test_a_wake_word_without_speech_after_it(caplog):
     ("refusal", "why"),
     [
         (hearing.RefusalReason.TOO_QUIET, "much quieter than the wake word"),
-        (hearing.RefusalReason.TALK, "no louder than those who talked before the wake word"),
+        (hearing.RefusalReason.TALK, "no louder than people who talked before the wake word"),
         (hearing.RefusalReason.NOISE, "noise, or hardly speech"),
     ],
 )

@@ -47,7 +47,7 @@ def home(tmp_path, monkeypatch):
     book = ledger.Ledger(tmp_path / "state", lambda: 0.0)
     book.verdict(Finished("03b91389", Verdict.DONE, "", 2))
     book.heard("03b91389", "all", "")
-    book.verdict(Finished("dead0001", Verdict.EXPIRED, "too_old", 0))
+    book.verdict(Finished("dead0001", Verdict.EXPIRED, "too_old", 0, away="port 4000 is closed"))
     book.verdict(Finished("dead0002", Verdict.SUPERSEDED, "not_committed", 0, successor="03b91389"))
     book.close()
     return tmp_path
@@ -105,6 +105,7 @@ def test_both_are_merged_by_turn(home, capsys):
         "heard": "all",
         "heard_reason": None,
         "ended_by": "hangover",
+        "away": None,
         "speech_ms": 680,
         "wake_score": 0.92,
         "answer_ms": 3100,
@@ -133,6 +134,14 @@ def test_a_turn_is_shown_with_its_waterfall_and_its_log(home, capsys):
     whole = json.loads(run(capsys, "show", "03b91389", "--json").out)
     assert whole["fields"]["bytes_wav"] == 53000
     assert [each["text"] for each in whole["log"]] == ['understood "?[2Jtime"']
+
+
+def test_an_expired_turn_says_why_the_backend_was_away(home, capsys):
+    assert "backend    away: port 4000 is closed\n" in run(capsys, "show", "dead0001").out
+    assert listed(capsys)[0]["dead0001"]["away"] == "port 4000 is closed"
+    expired = {**DROPPED, "OUTCOME": "expired", "TURN_ID": "fa11", "REASON": "no answer in 5 s"}
+    write_journal(home, expired)
+    assert "backend    away: no answer in 5 s\n" in run(capsys, "show", "fa11").out
 
 
 def test_records_of_another_form_are_left_out(home, capsys):

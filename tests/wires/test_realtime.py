@@ -63,6 +63,14 @@ def test_the_backend_may_ask_for_an_answer(dialect):
     assert dialect.hear(asks) == (ear.TtsDone(0, follow_up=True),)
 
 
+def test_the_end_of_a_reply_may_ask_for_another_volume(dialect):
+    asks = said(wire.RealtimeStatus(RealtimeState.IDLE, volume=ear.VolumeRequest(change=10)))
+    assert '"payload":{"state":"idle","volumeChange":10}' in asks
+    assert dialect.hear(asks) == (ear.TtsDone(0, volume=ear.VolumeRequest(change=10)),)
+    [done] = dialect.hear(asks.replace("10", "[]"))
+    assert done.volume.problem == "volumeChange is list; expected a whole number from -100 to 100"
+
+
 def test_every_reply_begins_with_its_first_sentence(dialect):
     for _ in range(2):
         dialect.say(ear.AudioEnd())

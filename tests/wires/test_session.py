@@ -65,6 +65,14 @@ def test_the_backend_may_ask_for_an_answer(dialect):
     assert "followUp" not in status("listening")
 
 
+def test_the_end_of_a_reply_may_ask_for_another_volume(dialect):
+    dialect.say(ear.AudioEnd())
+    dialect.hear(status("processing"))
+    asks = wire.encode(wire.SessionStatus("running", turn="listening", volume=40))
+    assert dialect.hear(asks) == (ear.TtsDone(0, volume=ear.VolumeRequest(40)),)
+    assert dialect.hear(asks) == (), "the same status again ends no reply"
+
+
 def test_the_end_of_a_reply_of_a_server_that_does_not_say_so(dialect):
     committed(dialect)
     assert dialect.hear(status()) == ()

@@ -42,6 +42,36 @@ def chunk(**changes):
         (wire.TTS_DONE, {"totalChunks": 0}, ear.TtsDone(0)),
         (wire.TTS_DONE, {"totalChunks": 3, "followUp": True}, ear.TtsDone(3, follow_up=True)),
         (wire.TTS_DONE, {"totalChunks": 3, "followUp": "yes"}, ear.TtsDone(3)),
+        *(
+            (wire.TTS_DONE, {"totalChunks": 3} | fields, ear.TtsDone(3, volume=volume))
+            for fields, volume in (
+                ({"volume": 0}, ear.VolumeRequest(0)),
+                ({"volume": None, "volumeChange": -100}, ear.VolumeRequest(change=-100)),
+                (
+                    {"volume": 101},
+                    ear.VolumeRequest(
+                        problem="volume is out of range; expected a whole number from 0 to 100"
+                    ),
+                ),
+                (
+                    {"volumeChange": True},
+                    ear.VolumeRequest(
+                        problem="volumeChange is bool; expected a whole number from -100 to 100"
+                    ),
+                ),
+                (
+                    {"volumeChange": -101},
+                    ear.VolumeRequest(
+                        problem="volumeChange is out of range; "
+                        "expected a whole number from -100 to 100"
+                    ),
+                ),
+                (
+                    {"volume": 4, "volumeChange": 4},
+                    ear.VolumeRequest(problem="both volume and volumeChange; expected one of them"),
+                ),
+            )
+        ),
         (wire.TTS_DONE, None, ear.TtsDone(None)),
         (wire.TTS_DONE, {"totalChunks": False}, ear.TtsDone(None)),
         (wire.TTS_DONE, {"totalChunks": 513, "followUp": True}, ear.TtsDone(None, follow_up=True)),

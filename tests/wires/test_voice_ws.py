@@ -71,6 +71,15 @@ def test_the_backend_may_ask_for_an_answer(dialect):
     assert dialect.hear(asks) == (ear.TtsDone(0, follow_up=True),)
 
 
+def test_the_end_of_a_reply_may_ask_for_another_volume(dialect):
+    asks = wire.encode(wire.Done(volume=40))
+    assert asks == '{"type":"done","volume":40}'
+    assert dialect.hear(asks) == (ear.TtsDone(0, volume=ear.VolumeRequest(40)),)
+    assert '"volumeChange":-10' in wire.encode(wire.Done(volume_change=-10))
+    [done] = dialect.hear('{"type":"done","volume":"loud","volumeChange":null}')
+    assert done.volume.problem == "volume is str; expected a whole number from 0 to 100"
+
+
 def test_an_error_has_the_words_of_the_backend(dialect):
     for message, words in (
         (ear.ErrorMessage("no\nwords"), "no words"),

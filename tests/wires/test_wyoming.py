@@ -9,9 +9,11 @@ from wyoming.event import Event
 from wyoming.event import read_event as read_with_library
 from wyoming.info import Info
 from wyoming.pipeline import RunPipeline
+from wyoming.wake import Detection
 
 from fakes.home_assistant import RATE, speech
 from jarvis_ear.audio.wav import decode_wav, pcm_to_wav
+from jarvis_ear.config import HEY_JARVIS, WakeWord
 from jarvis_ear.delivery.events import Cause, cause_of
 from jarvis_ear.errors import LocalProtocolError, RemoteProtocolError
 from jarvis_ear.wires import messages as ear
@@ -46,10 +48,10 @@ def dialect():
     return SatelliteDialect()
 
 
-def commit(dialect):
+def commit(dialect, word="hey_jarvis"):
     assert [each.type for each in dialect.say(ear.AudioStart())] == ["ping"]
     assert dialect.say(ear.AudioChunk(pcm_to_wav(PCM))) == ()
-    return sent(*dialect.say(ear.AudioEnd()))
+    return sent(*dialect.say(ear.AudioEnd("", word)))
 
 
 def test_nothing_of_an_utterance_is_sent_before_its_commit(dialect):
@@ -72,6 +74,22 @@ def test_a_ping_after_the_start_must_be_answered_before_the_sound(dialect):
     assert dialect.hear(Event("pong", second.data)) == (ear.Pong(),)
     dialect.say(ear.AudioStart())
     assert dialect.hear(Event("pong")) == (ear.Listening(), ear.Pong())
+
+
+def test_the_word_that_was_heard_is_named_and_a_button_names_none(dialect):
+    detection, run, *_ = commit(dialect, "alexa")
+    assert (Detection.from_event(detection).name, run.data["wake_word_name"]) == ("alexa",) * 2
+    run, *_ = commit(dialect, "")
+    assert (run.type, RunPipeline.from_event(run).wake_word_name) == ("run-pipeline", None)
+
+
+def test_only_a_server_that_has_answered_a_ping_must_answer_that_of_a_start(dialect):
+    assert dialect.assume() == ()
+    [ping] = dialect.say(ear.AudioStart())
+    assert (dialect.assume(), dialect.assume()) == ((ear.Listening(),), ())
+    assert dialect.hear(Event("pong", ping.data)) == (ear.Pong(),)
+    dialect.say(ear.AudioStart())
+    assert dialect.assume() == ()
 
 
 def test_a_turn_of_home_assistant(dialect):
@@ -137,10 +155,12 @@ def test_a_timer_rings_at_once_or_after_the_turn(dialect):
 
 
 def test_the_ear_describes_itself_as_a_satellite_with_its_own_wake_word():
-    info = Info.from_event(sent(describe_ear("kitchen", "1.2"))[0])
+    words = HEY_JARVIS, WakeWord(model="/models/computer_v2.onnx")
+    info = Info.from_event(sent(describe_ear("kitchen", "1.2", words))[0])
     assert (info.satellite.name, info.satellite.has_vad) == ("kitchen", True)
-    assert info.satellite.active_wake_words == [info.wake[0].models[0].name]
-    assert info.wake[0].models[0].phrase == "Hey Jarvis"
+    assert info.satellite.active_wake_words == [model.name for model in info.wake[0].models]
+    known = {model.name: model.phrase for model in info.wake[0].models}
+    assert known == {"hey_jarvis": "Hey Jarvis", "computer_v2": "computer_v2"}
     assert (info.mic[0].mic_format.rate, info.snd[0].snd_format.rate) == (16_000, RATE)
     assert (info.asr, info.tts) == ([], [])
 

@@ -4,7 +4,7 @@ import re
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Final, Protocol
@@ -14,6 +14,8 @@ from jarvis_backend.household.calculation import calculated, converted
 from jarvis_backend.household.spoken_numbers import normalised, spoken_time
 from jarvis_backend.household.timer_commands import TimerCommands
 from jarvis_backend.household.timers import Announcer, TimerFile, TimerRunner
+from jarvis_backend.household.volume_commands import volume_command
+from jarvis_ear.wires.messages import VolumeRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,10 @@ class Question:
     """The transcript, without the wake phrase."""
     room: str = ""
     """Name of the satellite; on wires that name none, an id of the connection."""
+    set_volume: Callable[[VolumeRequest], None] = field(
+        default=lambda _request: None, compare=False, repr=False
+    )
+    """Asks the satellite for another volume when the reply is complete; the last request counts."""
 
 
 class Brain(Protocol):
@@ -47,17 +53,11 @@ class Brain(Protocol):
 
 
 ABILITIES: Final = (
-    "I can tell the time and the date, set timers, alarms and reminders, calculate, and convert "
-    "units."
+    "I can tell the time and the date, set timers, alarms and reminders, calculate, convert "
+    "units, and speak louder or quieter."
 )
 
 UNKNOWN: Final = f"Sorry, I do not know that. {ABILITIES}"
-
-LOUDNESS: Final = (
-    "I cannot change the loudness from here. The command jarvis-ear volume can, on the machine "
-    "that hears you."
-)
-"""No wire has a message for it."""
 
 MAX_ROOMS: Final = 256
 """Rooms whose last words are remembered; the one that spoke least recently is forgotten."""
@@ -65,10 +65,6 @@ MAX_ROOMS: Final = 256
 _STOP: Final = re.compile(
     r"(?:please )?(?:stop|never ?mind|cancel|be quiet|quiet|shut up|(?:that.?s )?enough|forget it)"
     r"(?: please| that| it| talking)?"
-)
-_LOUDNESS: Final = re.compile(
-    r"\b(?:louder|quieter|softer|volume (?:up|down|to)|turn (?:it|that|yourself) (?:up|down))\b"
-    r"|(?:set |change )?(?:the )?volume$"
 )
 _AGAIN: Final = re.compile(
     r"(?:repeat(?: (?:that|it))?|say (?:that|it) again|what did you say|pardon(?: me)?)(?: please)?"
@@ -90,7 +86,7 @@ class _Memory:
 
 
 class HouseholdBrain(StatelessEngine):
-    """Knows clock, timers, arithmetic and units, and the last exchange. Lives on the loop.
+    """Knows clock, timers, volume, arithmetic and units, and the last exchange. Lives on the loop.
 
     Bound: ``MAX_ROOMS``. Policy: the room that spoke least recently is forgotten.
     """
@@ -144,20 +140,15 @@ class HouseholdBrain(StatelessEngine):
             return "You are welcome."
         if _ABLE.fullmatch(words):
             return ABILITIES
-        for find in (self._completed, self._timer, self._clock):
-            if (found := find(words, question.room, memory)) is not None:
-                return found
-        if _LOUDNESS.search(words):
-            return LOUDNESS
+        known = self._timers.answer(words, question.room, memory.answer) or self._clock(words)
+        if known is not None:
+            return known
+        if (command := volume_command(words, memory.answer)) is not None:
+            question.set_volume(command[1])
+            return command[0]
         return converted(words) or calculated(words)
 
-    def _completed(self, words: str, room: str, memory: _Memory) -> str | None:
-        return self._timers.complete(memory.answer, words, room)
-
-    def _timer(self, words: str, room: str, _memory: _Memory) -> str | None:
-        return self._timers.answer(words, room)
-
-    def _clock(self, words: str, _room: str, _memory: _Memory) -> str | None:
+    def _clock(self, words: str) -> str | None:
         now = self._now()
         asked = set(words.split())
         if asked.isdisjoint({"what", "whats", "which", "tell"}) or asked & _ELSEWHERE:

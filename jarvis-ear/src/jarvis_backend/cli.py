@@ -26,7 +26,6 @@ from jarvis_ear.options.verbs import (
     UsageError,
     Verb,
     VerbPath,
-    check_report,
     common_verbs,
     exit_at_once,
     open_missing_streams,
@@ -156,6 +155,7 @@ def _do(names: VerbPath, words: list[str], *, run: Run | None) -> int:
     if names == ("check",):
         from jarvis_backend.config import warnings  # noqa: PLC0415 - loads pydantic
         from jarvis_backend.models import absences  # noqa: PLC0415 - only this verb
+        from jarvis_ear.options.render import check_report  # noqa: PLC0415 - likewise
 
         return print_text(check_report([*warnings(config), *absences(config)]))
     if not config.message_queue:  # python-socketio would load Redis: 6 MiB

@@ -120,7 +120,7 @@ class BrainOptions(BackendSection):
     """Generation of answers."""
 
     engine: Literal["builtin", "openai", "home-assistant"] = "builtin"
-    """`builtin` knows the time, timers, arithmetic and units. `openai`: any server of
+    """`builtin` knows the time, timers, volume, arithmetic and units. `openai`: any server of
     `/v1/chat/completions`. `home-assistant`: Assist of Home Assistant, which can also switch
     things."""
     url: str = ""
@@ -137,11 +137,11 @@ class BrainOptions(BackendSection):
     api_key_file: Path | None = None
     """A file that holds this key, readable by its owner only."""
     local_first: bool = True
-    """Answer what `builtin` knows without the server: time, timers, arithmetic, "stop"."""
+    """Answer what `builtin` knows without the server: time, timers, volume, arithmetic, "stop"."""
     history: int = Field(default=6, ge=0, le=100)
-    """Exchanges of a room that `openai` is told with the next question."""
+    """Number of earlier exchanges of a room that `openai` gets with the next question."""
     history_s: float = Field(default=600.0, ge=0, le=86_400)
-    """Seconds after the last exchange of a room in which its history counts."""
+    """Seconds after the last exchange of a room until its history ends."""
     timeout_s: float = Field(default=60.0, ge=1, le=600)
     """Time-out of one answer, with the tools that it calls."""
 

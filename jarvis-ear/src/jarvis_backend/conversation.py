@@ -23,6 +23,7 @@ from jarvis_ear.audio.resample import resample
 from jarvis_ear.audio.wav import WavError, decode_wav
 from jarvis_ear.units import SAMPLE_RATE, seconds
 from jarvis_ear.wires import socketio as wire
+from jarvis_ear.wires.messages import UNCHANGED, VolumeRequest
 
 _LOG: Final = logging.getLogger(__name__)
 
@@ -40,10 +41,11 @@ class TranscriptReady:
 
 @dataclass(frozen=True, slots=True)
 class BrainAsked:
-    """The brain was asked."""
+    """The brain was asked; repeated every ``ALIVE_S`` until its answer is spoken."""
 
     provider: str
     """Name of the brain."""
+    is_repeated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,8 @@ class TurnDone:
     """The whole answer if there is no text-to-speech; otherwise empty."""
     is_question: bool = False
     """Whether the answer is a question, so that the person should be heard next."""
+    volume: VolumeRequest = UNCHANGED
+    """What the satellite is asked to do with its volume."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +116,9 @@ class _Room:
     speaking: asyncio.Lock
     """Held by an announcement: a reply that begins meanwhile waits, so that they do not mix."""
 
+
+ALIVE_S: Final = 20.0
+"""Seconds between two signs that a slow brain works: an ear waits for 60 s without one."""
 
 UNFINISHED: Final = "I cannot finish this answer."
 """Sentence at the end of an answer whose rest did not arrive."""
@@ -205,14 +212,16 @@ class Conversation:
                 pass
         speech = _Speech(self._engines.tts, self._limits)
         speaking = asyncio.create_task(speech.send_all(send, in_order=in_order))
+        working = asyncio.create_task(_repeat(send, BrainAsked(brain.provider, is_repeated=True)))
         try:
-            await self._think(Question(text, room), speech)
+            await self._think(Question(text, room, speech.set_volume), speech)
             self._log("answer: %s", speech.text)
             await send(AnswerText(speech.text[:TEXT_LETTERS]))
             await speaking
         finally:
             speaking.cancel()
-            await asyncio.gather(speaking, return_exceptions=True)
+            working.cancel()
+            await asyncio.gather(speaking, working, return_exceptions=True)
             await speech.aclose()
         await send(speech.done())  # at the end: an interruption after it finds no turn
 
@@ -254,6 +263,13 @@ class Conversation:
             _LOG.info(line, one_line(text, self._limits.reply_chars))
 
 
+async def _repeat(send: SendReply, message: ReplyMessage) -> None:
+    """Send ``message`` every ``ALIVE_S`` until cancelled."""
+    while True:
+        await asyncio.sleep(ALIVE_S)
+        await send(message)
+
+
 class _Speech:
     """The speech of one answer, synthesised while later sentences are not known. Lives on the loop.
 
@@ -271,6 +287,7 @@ class _Speech:
         self._is_complete = False
         self._attempted = 0
         self._has_voice = True
+        self._volume = UNCHANGED
         self.text = ""
         """The answer so far."""
 
@@ -283,6 +300,10 @@ class _Speech:
         """Add text to the answer; its whole sentences are synthesised from now on."""
         self.text += piece
         self._begin(self._splitter.feed(piece))
+
+    def set_volume(self, request: VolumeRequest) -> None:
+        """Note what the satellite is asked to do with its volume."""
+        self._volume = request
 
     def finish(self) -> None:
         """Note that the answer is complete."""
@@ -305,7 +326,8 @@ class _Speech:
     def done(self) -> TurnDone:
         """Return the message that ends the reply."""
         unspoken = "" if self._has_voice else self.text[:TEXT_LETTERS]
-        return TurnDone(self._attempted, unspoken, is_question=self.text.rstrip().endswith("?"))
+        is_question = self.text.rstrip().endswith("?")
+        return TurnDone(self._attempted, unspoken, is_question, self._volume)
 
     async def aclose(self) -> None:
         """Stop the voice."""

@@ -13,6 +13,7 @@
 Any other exception is a bug.
 """
 
+import os
 from typing import ClassVar
 
 
@@ -61,3 +62,16 @@ class EngineBusy(EngineError):
 
 class UtteranceError(JarvisBackendError):
     """An utterance is unusable. The text is sent to the satellite."""
+
+
+def why_unreachable(error: BaseException) -> str:
+    """Return why a server gave no usable answer: what the system says, else the kind of error."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.errno:
+            if tls := getattr(cause, "reason", None):  # ssl.SSLError
+                return f"no TLS connection ({str(tls).lower().replace('_', ' ')})"
+            known = cause.errno > 0  # else a code of the resolver
+            return (os.strerror(cause.errno) if known else cause.strerror or "unknown name").lower()
+        cause = cause.__cause__ or cause.__context__
+    return f"the answer broke off, or is not HTTP ({type(error).__name__})"

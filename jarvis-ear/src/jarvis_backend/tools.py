@@ -1,7 +1,7 @@
-"""Tools: functions of other packages that a language model may call while it answers.
+"""Tools: functions that a language model may call while it answers.
 
-A package offers one by an entry point in the group `jarvis_backend.tools`; docs/backend.md has an
-example.
+One is ours. Another package offers one by an entry point in the group `jarvis_backend.tools`;
+docs/backend.md has an example.
 """
 
 import logging
@@ -13,6 +13,7 @@ from typing import Any, Final
 from jarvis_backend.brain import Question
 from jarvis_backend.errors import EngineError
 from jarvis_backend.text import one_line
+from jarvis_ear.wires.messages import LOUDEST, UNCHANGED, VolumeRequest
 
 _LOG: Final = logging.getLogger(__name__)
 
@@ -35,8 +36,8 @@ class Tool:
     """JSON Schema of the arguments: an object."""
     call: Callable[[Mapping[str, Any], Question], Awaitable[str]]
     """Takes the arguments, which the model chose and nobody checked, and what was asked; returns
-    the result for the model. It runs on the loop of the server and must not block it. An exception
-    is told to the model."""
+    the result for the model. It runs on the loop of the server and must not block it. The model
+    gets the name of an exception as the result."""
 
     def as_json(self) -> dict[str, object]:
         """Return the tool as `/v1/chat/completions` takes it."""
@@ -48,9 +49,30 @@ class Tool:
         return {"type": "function", "function": function}
 
 
-def installed_tools() -> dict[str, Tool]:
-    """Return the tools of all installed packages by name; one that cannot be used is logged."""
-    tools: dict[str, Tool] = {}
+async def _set_volume(arguments: Mapping[str, Any], question: Question) -> str:
+    request = VolumeRequest.read(arguments)
+    if request.problem or request == UNCHANGED:
+        return f"error: {request.problem or 'expected volume or volumeChange'}"
+    question.set_volume(request)
+    return "done when the answer is complete"
+
+
+_ARGUMENTS: Final = {
+    "volume": {"type": "integer", "minimum": 0, "maximum": LOUDEST},
+    "volumeChange": {"type": "integer", "minimum": -LOUDEST, "maximum": LOUDEST},
+}
+SET_VOLUME: Final = Tool(
+    "set_volume",
+    "Sets how loud your answers are, or makes them louder or quieter. Give one argument.",
+    {"type": "object", "properties": _ARGUMENTS},
+    _set_volume,
+)
+"""Our own tool: another volume for the satellite that asked."""
+
+
+def known_tools() -> dict[str, Tool]:
+    """Return ours and those of all installed packages by name; an unusable one is logged."""
+    tools = {SET_VOLUME.name: SET_VOLUME}
     for point in entry_points(group=GROUP):
         try:
             loaded = point.load()

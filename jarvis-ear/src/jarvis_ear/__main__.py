@@ -43,7 +43,7 @@ from jarvis_ear.devices.sample_clock import SampleClock, boot_clock
 from jarvis_ear.devices.sound_files import load_sounds
 from jarvis_ear.devices.sources import Source, check_source, make_source, prepare_source
 from jarvis_ear.devices.speaker import Speaker
-from jarvis_ear.devices.volume import Volume
+from jarvis_ear.devices.volume import Volume, VolumeRequests
 from jarvis_ear.errors import JarvisEarError
 from jarvis_ear.health.deaf_time import LossFile
 from jarvis_ear.health.liveness import Watchdog
@@ -58,7 +58,7 @@ from jarvis_ear.log import setup
 from jarvis_ear.log.setup import log_lifecycle
 from jarvis_ear.metrics.server import MetricsServer
 from jarvis_ear.mqtt.client import MqttMembership
-from jarvis_ear.mute import Mute, QuietHours
+from jarvis_ear.mute import BROKER, OWNER, Mute, QuietHours
 from jarvis_ear.process import ReloadSignal
 from jarvis_ear.reload import Reload, ReloadSteps
 from jarvis_ear.rooms.rooms import Rooms
@@ -122,7 +122,7 @@ def run(loaded: Loaded) -> int:
             on_done=parts.turns.change,
         )
         watchdog = Watchdog(parts.beat, every_s)
-        parts.capture.keep_live("terminal", wanted=live.enabled)
+        parts.capture.source.keep_live("terminal", wanted=live.enabled)
         look_s = min(LOOK_S, every_s / 4 or LOOK_S)
         while not stop.wait(SOON_S if live.enabled or service.is_waiting else look_s):
             if reload_signal.take():
@@ -141,6 +141,7 @@ def _look(parts: Components, reload: Reload) -> None:
     parts.mute.look()
     parts.health.look()
     parts.near_misses.look()
+    parts.volume_requests.look()
     parts.ear.look_at_echo(parts.echoes.look)
     parts.require_capture()
     reload.look()
@@ -166,8 +167,10 @@ def _build(
     bus = BusMembership(options, mute, on_stop=stop_turn, on_listen=listen)
     mqtt = MqttMembership(options, mute)
     backend = BackendClient(options.backend, spool=spool)
+    backend.use_words(options.hearing.wake.all_words)
     is_one_of_many = bool(options.rooms.group)
     earcons = EarconView(muted_by=lambda: mute.by, is_one_of_many=is_one_of_many)
+    volume = Volume(options.speaker.volume, folder)
     turns = TurnHistory(
         options,
         JournalView(_LOGGER),
@@ -179,6 +182,7 @@ def _build(
         earcons,
         near_misses := NearMissView(_LOGGER, feed),
         turn_counts := TurnCounts(),
+        volume_requests := VolumeRequests(volume, on_request=stop.wake),
         on_heard=backend.heard,
     )
     announcements = Announcements(options.speaker, turns.after, new_id)
@@ -200,7 +204,7 @@ def _build(
         on_started=bridge.reply_started,
         on_ended=bridge.reply_ended,
         on_heard=bridge.reply_heard,
-        volume=Volume(options.speaker.volume, folder),
+        volume=volume,
         on_far=bridge.played,
         sounds=load_sounds(options.sounds, options.hearing.wake.all_words),
     )
@@ -225,6 +229,7 @@ def _build(
     )
     capture = _make_capture(source, inbox, ear, stop, on_block=clock.captured, muted=mute.load())
     earcons.connect(speaker.chime)
+    volume_requests.connect(speaker.set_volume)
     announcements.connect(speaker)
     rooms = Rooms(
         options,
@@ -245,7 +250,7 @@ def _build(
         tuner=tuning,
     )
     parts = (inbox, mute, bus, turns, feed, speaker, backend, ear, capture, hooks, echoes)
-    more = (announcements, near_misses, wake_ledger, rooms, turn_counts)
+    more = (announcements, near_misses, wake_ledger, rooms, turn_counts, volume_requests)
     metrics = MetricsServer(options.metrics)
     return Components(*parts, *more, metrics, mqtt, folder, requests)
 
@@ -310,6 +315,7 @@ def _start(parts: Components, stack: ExitStack) -> None:
 
     At a stop, the threads on the way of a turn end in reverse order, and the others beside them.
     """
+    stack.callback(parts.volume_requests.look)
     stack.callback(parts.turns.close)
     together = stack.enter_context(ConcurrentStop())
     turns = together.add("turn path", ExitStack())
@@ -319,7 +325,7 @@ def _start(parts: Components, stack: ExitStack) -> None:
     turns.enter_context(timed("capture", parts.capture))
     signs = FeedSampler(parts.feed, parts.ear, health=parts.health.report, mute=parts.mute)
     _open_sockets(_commands(parts), signs, together, parts)
-    parts.mqtt.connect(_commands(parts), parts.home_state)
+    parts.mqtt.connect(_commands(parts, BROKER), parts.home_state)
     together.add("bus", parts.bus)
     together.add("hooks", parts.hooks)
     together.add("wake ledger", parts.wake_ledger)
@@ -328,7 +334,7 @@ def _start(parts: Components, stack: ExitStack) -> None:
     together.add("mqtt", parts.mqtt)
 
 
-def _commands(parts: Components) -> ControlCommands:
+def _commands(parts: Components, by: str = OWNER) -> ControlCommands:
     """Return commands for one thread: each thread that carries some out has its own."""
     requests = parts.requests
     return ControlCommands(
@@ -342,6 +348,7 @@ def _commands(parts: Components) -> ControlCommands:
         modules=parts.bus,
         speaker=parts.speaker,
         tuner=parts.requests.tuner,
+        by=by,
     )
 
 
@@ -368,7 +375,7 @@ def _own_runtime_folder() -> Path | None:
 def _open_sockets(
     orders: ControlCommands, signs: FeedSampler, together: ConcurrentStop, parts: Components
 ) -> None:
-    """Open the control socket; the ear works without it, too."""
+    """Open the control socket; the ear works without it."""
     try:
         folder = paths.control_folder(os.environ)
     except OSError as error:
@@ -377,7 +384,7 @@ def _open_sockets(
         return
 
     def on_watched(is_watched: bool) -> None:
-        parts.capture.keep_live("console", wanted=is_watched)
+        parts.capture.source.keep_live("console", wanted=is_watched)
 
     control = ControlServer(
         folder,

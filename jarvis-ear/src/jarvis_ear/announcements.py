@@ -39,9 +39,9 @@ class Announcements:
     """Plays announcements one after the other, while no turn is open. Any thread; one lock.
 
     Bound: ``MAX_WAITING`` and ``MAX_BYTES`` wait. Policy: the oldest is dropped. Counter:
-    ``announcements_dropped``. ``tell`` records what becomes of each one; it must not block.
+    ``announcements_dropped``. ``tell`` records how each one ends; it must not block.
 
-    One that was handed to the speaker but has not begun when somebody speaks to the ear is
+    One that was handed to the speaker but has not begun when a person speaks to the ear is
     withdrawn, and waits again. One that plays is held by the turn machine, like a reply.
     """
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from jarvis_ear import config as defaults
 from jarvis_ear.audio.wav import pcm_to_wav
-from jarvis_ear.config import BackendOptions
+from jarvis_ear.config import HEY_JARVIS, BackendOptions, WakeWord
 from jarvis_ear.delivery.events import DeliveryEvent
 from jarvis_ear.delivery.outbox import Outbox
 from jarvis_ear.delivery.playback import PlaybackEnded
@@ -39,7 +39,7 @@ from jarvis_ear.link.mailbox import (
     Supersede,
 )
 from jarvis_ear.link.network_thread import NetworkThread, run_together
-from jarvis_ear.link.registry import Proof, Wire, wire_of
+from jarvis_ear.link.registry import Proof, Wire, Words, wire_of
 from jarvis_ear.link.sender import Sender
 from jarvis_ear.link.speech import BackendVoice
 from jarvis_ear.link.supervisor import LinkState, LinkStatus, Supervisor
@@ -93,9 +93,9 @@ class Session:
         """Make a link, which calls ``wake`` after each message. On the network thread."""
         return self.wire.link(self.config, self.timing, wake, self.trust_store)
 
-    def make_satellite(self, counted: "Counter[str]") -> "SatelliteSocket | None":
+    def make_satellite(self, counted: "Counter[str]", words: Words) -> "SatelliteSocket | None":
         """Make the socket on which the backend connects; None if the ear connects."""
-        return None if self.wire.listen is None else self.wire.listen(self.config, counted)
+        return None if self.wire.listen is None else self.wire.listen(self.config, counted, words)
 
 
 class BackendClient:
@@ -133,6 +133,7 @@ class BackendClient:
         self._lifecycle = threading.Lock()  # protects _thread
         self._thread: NetworkThread | None = None
         self._reload = asyncio.Event()  # ends the session that runs now
+        self._words: tuple[WakeWord, ...] = (HEY_JARVIS,)  # replaced as a whole
 
     def __enter__(self) -> Self:
         self.connect(wait_s=0)
@@ -168,20 +169,22 @@ class BackendClient:
 
     def counters(self) -> Mapping[str, int]:
         """Return how often each bound was reached since the client was created."""
-        own = {"commands_dropped": self._commands.dropped, **self._counted}
-        counts = {**own, **self._spool.counters()}
+        dropped = {"commands_dropped": self._commands.dropped}
+        counts = {**dropped, **self._counted, **self._spool.counters()}
         return counts if self._sender is None else {**counts, **self._sender.counters()}
 
     def report_to(self, on_event: Callable[[DeliveryEvent], None]) -> None:
         """Set the receiver of events, if it needs the client itself. Call it before ``start``."""
         self._on_event = on_event
 
+    def use_words(self, words: tuple[WakeWord, ...]) -> None:
+        """Set the wake words that a server may ask for. Any thread."""
+        self._words = words
+
     def health(self) -> Mapping[str, object]:
         """Return whether the backend is connected, where it is, and if not, why. Any thread."""
-        fields: dict[str, object] = {
-            "connected": self.connected,
-            "backend_url": self._session.address,
-        }
+        url = self._session.address
+        fields: dict[str, object] = {"connected": self.connected, "backend_url": url}
         if not self.connected:
             fields["backend_reason"], fields["backend_remedy"] = self._status.trouble
         return fields
@@ -263,7 +266,7 @@ class BackendClient:
     def hold(self, turn_id: str, *, goes_on: bool) -> None:
         """Do not commit a turn until ``release``: the person may say something newer.
 
-        With ``goes_on``, its sentence seems to go on: then a later start does not commit it either.
+        With ``goes_on``, its sentence seems to continue; a later start does not commit it either.
         """
         self._commands.post(Hold(turn_id, goes_on))
 
@@ -303,9 +306,8 @@ class BackendClient:
             thread, self._thread = self._thread, None
             if self._commands and (thread is None or not thread.alive):
                 thread = self._report_verdicts()
-        stop_s = self._session.timing.stop_s
-        if thread is not None and not thread.stop(stop_s):
-            _LOGGER.warning("the network did not stop within %.1f s", stop_s)
+        if thread is not None:
+            thread.stop(self._session.timing.stop_s)
 
     @property
     def _wants_growth(self) -> bool:
@@ -329,7 +331,7 @@ class BackendClient:
         self._reload = reload = asyncio.Event()
         session = self._session  # after the line above: a change from now on ends this session
         sender = await self._make_sender(session)
-        satellite = session.make_satellite(self._counted)
+        satellite = session.make_satellite(self._counted, lambda: self._words)
         supervisor = Supervisor(
             self._dialer(session, sender, satellite),
             sender.serve,
@@ -353,7 +355,7 @@ class BackendClient:
 
     async def _make_sender(self, session: Session) -> Sender:
         """Make the sender of a session, with what the spool has from before."""
-        config, timeouts = session.config, session.timing.turn
+        config, timeouts, status = session.config, session.timing.turn, self._status
         guarantee = Guarantee(config.delivery)
         outbox = Outbox(
             config.agent_id,
@@ -363,7 +365,7 @@ class BackendClient:
             queue=config.waiting == "queue",
             new_id=new_id if session.wire.has_announcements else None,
         )
-        sender = Sender(outbox, self._commands, self._spool, self._tell, self._clock)
+        sender = Sender(outbox, self._commands, self._spool, self._tell, self._clock, status=status)
         sender.continue_from(self._sender)
         self._sender = sender
         await sender.recover(self._spool.begin(timeouts.fresh_s, guarantee))
@@ -372,9 +374,8 @@ class BackendClient:
     def _dialer(
         self, session: Session, sender: Sender, satellite: "SatelliteSocket | None"
     ) -> Dialer[BackendLink]:
-        config = session.config
+        config, timing = session.config, session.timing
         if satellite is not None:
-            timing = session.timing
             return Dialer(lambda: satellite.make_link(timing, sender.wake), None, self._clock)
         if is_exposed(session.url):
             fields = PLAINTEXT.fields(BACKEND=session.address)
@@ -416,8 +417,7 @@ def session_of(config: BackendOptions, timing: Timing) -> Session:
             f"backend.url: {address(config.url)} would get password and voice unencrypted, "
             "expected https:// (or backend.allow_plaintext = true, for a network you trust)"
         )
-    timing = _timing(config, timing)
-    return Session(config, TrustStore(config.ca_file, config.url), wire, timing)
+    return Session(config, TrustStore(config.ca_file, config.url), wire, _timing(config, timing))
 
 
 def _from_environment() -> BackendOptions:
@@ -443,8 +443,7 @@ def _timing(config: BackendOptions, timing: Timing) -> Timing:
 
 def _utterance(captured: CapturedAudio) -> Utterance:
     """Make a WAV file of the sound. Half a sample at the end is detected later, by the turn."""
-    pcm, whole = captured.pcm, len(captured.pcm) % SAMPLE_BYTES == 0
-    wav = pcm_to_wav(pcm) if whole else b""
-    return Utterance(
-        captured.turn_id, wav, len(pcm), captured.spoken_at, agent_id=captured.agent_id
-    )
+    pcm, at = captured.pcm, captured.spoken_at
+    wav = pcm_to_wav(pcm) if len(pcm) % SAMPLE_BYTES == 0 else b""
+    agent_id, word = captured.agent_id, captured.wake_word
+    return Utterance(captured.turn_id, wav, len(pcm), at, agent_id=agent_id, wake_word=word)

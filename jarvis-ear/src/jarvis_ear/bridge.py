@@ -114,7 +114,7 @@ class Bridge:
         self._backend = backend
         self._speaker = speaker
 
-    def effect(self, effect: Effect) -> None:  # noqa: C901, PLR0912 - one case for each effect
+    def effect(self, effect: Effect) -> None:  # noqa: C901 - one case for each effect
         """Carry out an effect of the ear. Ear thread."""
         if isinstance(effect, SendUtterance) and not self._may_answer(effect.turn_id):
             return
@@ -122,9 +122,9 @@ class Bridge:
         match effect:
             case TurnOpened():
                 self._speaker.prepare()
-            case SendUtterance(turn_id, utterance, agent_id):
+            case SendUtterance(turn_id, utterance, agent_id, wake_word):
                 spoken_at = self._clock.captured_at(utterance.speech_end)
-                self._send(CapturedAudio(utterance.pcm, turn_id, spoken_at, agent_id))
+                self._send(CapturedAudio(utterance.pcm, turn_id, spoken_at, agent_id, wake_word))
                 self._speaker.prepare()
             case UtteranceGrew(turn_id, offset, pcm):
                 self._backend.extend(turn_id, offset, pcm)
@@ -148,8 +148,6 @@ class Bridge:
                 self._speaker.duck(speaks)
             case StateChanged(_, state):
                 self._on_state(state)
-            case _:
-                pass
         self._announcements.after(effect)
         self._on_effect(effect)
 
@@ -184,8 +182,6 @@ class Bridge:
             case Finished(turn_id, _, code):
                 self._ear.tell(Failed(turn_id, code))
                 self._announcements.over(turn_id)
-            case _:
-                pass
 
     def played(self, pcm: bytes, at: float) -> None:
         """Report sound that leaves the loudspeaker at a time of the boot clock. Speaker thread."""

@@ -27,7 +27,7 @@ from jarvis_ear.errors import ConfigError
 from jarvis_ear.hooks.receivers import missing_programs
 from jarvis_ear.link.tls_and_tcp import TrustStore, address, is_exposed
 from jarvis_ear.mqtt.client import require_usable
-from jarvis_ear.options.verbs import check_report
+from jarvis_ear.options.render import check_report
 from jarvis_ear.paths import kind_of
 from jarvis_ear.schema import Loaded
 
@@ -96,12 +96,12 @@ def dangers(config: Config) -> Iterator[str]:
     if bus.url and bus.may_unmute:
         yield "bus.may_unmute: the bus can open a microphone that you have closed"
     if bus.url and bus.may_listen:
-        yield "bus.may_listen: the bus can have the ear listen without the wake word"
+        yield "bus.may_listen: the bus can make the ear listen without the wake word"
     yield from _home_dangers(config)
     if config.rooms.group and backend.agent_id == AGENT_ID:
         yield f"backend.agent_id is still {AGENT_ID}: each ear of rooms.group needs its own"
     if is_exposed(config.hooks.url):
-        yield f"hooks.url: {address(config.hooks.url)} is told unencrypted when the ear is used"
+        yield f"hooks.url: {address(config.hooks.url)} learns unencrypted when the ear is used"
     yield from (f"hooks.{name}: {reason}" for name, reason in missing_programs(config.hooks))
     if config.log.transcripts:
         yield "log.transcripts: the log contains what people say"
@@ -117,7 +117,7 @@ def _home_dangers(config: Config) -> Iterator[str]:
     if mqtt.url and mqtt.may_unmute:
         yield "mqtt.may_unmute: the broker can open a microphone that you have closed"
     if mqtt.url and mqtt.may_listen:
-        yield "mqtt.may_listen: the broker can have the ear listen without the wake word"
+        yield "mqtt.may_listen: the broker can make the ear listen without the wake word"
     if mqtt.url and mqtt.transcripts:
         yield "mqtt.transcripts: every client of the broker can read what people say"
 

@@ -56,16 +56,16 @@ MAX_TEXT: Final = 2000
 """Letters of a text to say; the same as in ``control.commands``."""
 
 MAX_SOUND: Final = 8 * 1024 * 1024
-"""Bytes of a sound file; likewise."""
+"""Bytes of a sound file; the same as in ``control.commands``."""
 
 SOUND_FILES: Final = (".wav", ".mp3", ".ogg", ".opus", ".flac")
 """Endings by which what is to be said is a file, even if there is none of that name."""
 
 LOUDEST: Final = 100
-"""Per cent; the same as ``control.commands.LOUDEST``, whose module loads more than a verb needs."""
+"""Per cent; the same as ``wires.messages.LOUDEST``, whose module loads more than a verb needs."""
 
 NOT_RUNNING: Final = 2
-"""Exit status of `status` and of the mute verbs: no ear is running."""
+"""Exit status of `status`, of the mute verbs and of others that ask an ear: none is running."""
 
 REFUSALS: Final = (DEAF, 66, 69, 75, 76, 77)
 """Exit statuses that an ear may ask for when it cannot carry out a command."""
@@ -141,7 +141,6 @@ def _do(names: VerbPath, words: list[str], *, run: Run | None) -> int:
 
 
 def _ask_ear(verb: str, given: Mapping[str, Any]) -> int:
-    """Carry out a verb that asks the running ear."""
     match verb:
         case "status":
             return _status(as_json="json" in given)
@@ -183,7 +182,7 @@ def _configured(verb: str, words: list[str], run: Run | None) -> int:
 
 
 def _lazily_configured(verb: str, given: Mapping[str, Any], words: list[str]) -> int:
-    """Carry out a verb that goes on without the options if they have a mistake, or needs none."""
+    """Carry out a verb that also works with mistaken options, or without any."""
     load, as_json = partial(COMMAND_LINE.load, words), "json" in given
     if verb == "doctor":
         from jarvis_ear.doctor.command import doctor  # noqa: PLC0415 - for this verb only
@@ -192,11 +191,13 @@ def _lazily_configured(verb: str, given: Mapping[str, Any], words: list[str]) ->
     from jarvis_ear.monitor.command import monitor  # noqa: PLC0415 - loads rich
 
     file = given.get("value") or ""
+    if not (file or words or sys.stdout.isatty()) and _ask("status") is None:
+        return NOT_RUNNING  # a screen waits for an ear; who reads a pipe would wait for ever
     return monitor(file, words, lambda: load().config, as_json=as_json)
 
 
 def _heard_again(verb: str, words: list[str]) -> int:
-    """Carry out a verb that hears recordings, and has options of its own besides."""
+    """Carry out a verb that processes recordings, and also has its own options."""
     given, others = COMMAND_LINE.own_words((verb,), words)
     options = COMMAND_LINE.load(others).config
     if verb == "replay":
@@ -276,12 +277,12 @@ def _mute(time: str | None) -> int:
 
 def _metrics() -> int:
     """Print the numbers of the running ear for Prometheus."""
-    match _ask("metrics"):
+    match answer := _ask("metrics"):
         case None:
             return NOT_RUNNING
         case {"metrics": str(text)}:
             return print_text(text)
-    raise RemoteProtocolError("the running ear has no metrics: is it another version?")
+    return _refused(answer, "metrics")
 
 
 def _command(word: str) -> int:
@@ -294,12 +295,20 @@ def _command(word: str) -> int:
             isinstance(one, str) for one in by
         ):
             return _confirm(word, by, str(answer.get("muted_until", "")), stored=stored)
+    return _refused(answer, word)
+
+
+def _refused(answer: Mapping[str, Any], word: str) -> int:
+    """Return the exit status that the ear asks for; or raise ``RemoteProtocolError``."""
+    match answer:
         case {"error": str(why), "status": int(status)} if status in REFUSALS:
             COMMAND_LINE.complain(why)
             return status
         case {"error": str(why)}:
-            raise RemoteProtocolError(f"the running ear does not {word}: {why}")
-    raise RemoteProtocolError(f"the running ear does not say whether it did {word}")
+            raise RemoteProtocolError(
+                f"the running ear does not carry out {word}, is it another version? {why}"
+            )
+    raise RemoteProtocolError(f"the running ear does not say whether it carried out {word}")
 
 
 def _confirm(word: str, muted_by: Sequence[str], until: str, *, stored: bool) -> int:
@@ -325,17 +334,9 @@ def _say(what: str | None) -> int:
     return NOT_RUNNING if answer is None else _said(answer)
 
 
-def _said(answer: dict[str, Any]) -> int:
+def _said(answer: Mapping[str, Any]) -> int:
     """Return the exit status for the ear's answer about a sound or a text."""
-    match answer:
-        case {"said": True}:
-            return 0
-        case {"error": str(why), "status": int(status)} if status in REFUSALS:
-            COMMAND_LINE.complain(why)
-            return status
-        case {"error": str(why)}:
-            raise RemoteProtocolError(f"the running ear does not say anything: {why}")
-    raise RemoteProtocolError("the running ear does not tell whether it says that")
+    return 0 if answer.get("said") is True else _refused(answer, "say")
 
 
 def _is_file(what: str) -> bool:
@@ -380,9 +381,7 @@ def _volume(number: str | None) -> int:
             if not stored:
                 COMMAND_LINE.complain(_NOT_STORED)
             return print_text(f"volume: {percent} %\n")
-        case {"error": str(why)}:
-            raise RemoteProtocolError(f"the running ear does not know a volume: {why}")
-    raise RemoteProtocolError("the running ear does not tell its volume")
+    return _refused(answer, "volume")
 
 
 def _ask(word: str, body: bytes = b"", wait_s: float = ASK_S) -> dict[str, Any] | None:

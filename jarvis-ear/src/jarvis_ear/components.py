@@ -1,5 +1,6 @@
 """Components: the parts of a running ear, which of them must keep moving, and what each reports."""
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,7 @@ from jarvis_ear.devices.capture import Capture
 from jarvis_ear.devices.echo_delays import EchoDelays
 from jarvis_ear.devices.microphone import Microphone
 from jarvis_ear.devices.speaker import Speaker
+from jarvis_ear.devices.volume import VolumeRequests
 from jarvis_ear.errors import DeviceHangs
 from jarvis_ear.health.liveness import Beat, Part
 from jarvis_ear.health.report import Counters, Health
@@ -23,12 +25,14 @@ from jarvis_ear.hearing.events import State
 from jarvis_ear.hearing.inbox import Inbox
 from jarvis_ear.hearing.wake_detector import PROOF_S
 from jarvis_ear.hooks.hooks import Hooks
+from jarvis_ear.journal.kind import advice_for
 from jarvis_ear.link.supervisor import LinkState
 from jarvis_ear.log import setup
 from jarvis_ear.metrics.exposition import Sources
 from jarvis_ear.metrics.server import MetricsServer
 from jarvis_ear.mqtt.client import MqttMembership
 from jarvis_ear.mute import Mute
+from jarvis_ear.process import systemctl
 from jarvis_ear.rooms.rooms import Rooms
 from jarvis_ear.systemd.status_text import BackendOutage, Condition
 from jarvis_ear.turn_trace.history import TurnHistory
@@ -78,6 +82,7 @@ class Components:
     wake_ledger: WakeLedger
     rooms: Rooms
     turn_counts: TurnCounts
+    volume_requests: VolumeRequests
     metrics: MetricsServer
     mqtt: MqttMembership
     folder: Path
@@ -143,7 +148,7 @@ class Components:
     def details(self) -> Mapping[str, object]:
         """Return the part of the health report that the parts know. Any thread."""
         reason, remedy = self.capture.why_deaf
-        return {
+        found: dict[str, object] = {
             "deaf_reason": reason,
             "deaf_remedy": remedy,
             "muted_by": list(self.mute.by),
@@ -157,6 +162,9 @@ class Components:
             **self.rooms.health(),
             **self._losses(),
         }
+        for name in {"deaf_remedy", "backend_remedy"} & found.keys():
+            found[name] = advice_for(str(found[name]), systemctl(os.environ))
+        return found
 
     def home_state(self) -> Mapping[str, object]:
         """Return what a broker publishes besides the state of the ear. Any thread."""
@@ -170,19 +178,15 @@ class Components:
         }
 
     def _register_counters(self) -> None:
-        """Add the counters of every part."""
         source = self.capture.source
         self.counters.add(setup.counters)
-        for read in (self.ear.counters, self.inbox.counters, self.backend.counters):
-            self.counters.add(read)
-        for read in (self.speaker.counters, self.announcements.counters, self.turns.counters):
-            self.counters.add(read)
-        for read in (self.bus.counters, self.hooks.counters, self.near_misses.counters):
-            self.counters.add(read)
-        for read in (self.wake_ledger.counters, self.rooms.counters):
-            self.counters.add(read)
-        for read in (self.metrics.counters, self.mqtt.counters):
-            self.counters.add(read)
+        parts = (
+            *(self.ear, self.inbox, self.backend, self.speaker, self.announcements, self.turns),
+            *(self.bus, self.hooks, self.near_misses, self.wake_ledger, self.rooms),
+            *(self.metrics, self.mqtt),
+        )
+        for part in parts:
+            self.counters.add(part.counters)
         if isinstance(source, Microphone):
             self.counters.add(source.counters)
 

@@ -120,7 +120,7 @@ class MicrophoneOptions(Section):
     input: str = ""
     """A sound file to use instead of a microphone, or `-` for raw PCM16 on standard input."""
     fallback: str = ""
-    """A sound file to use while there is no microphone, for trying out."""
+    """A sound file to use while there is no microphone, to try the ear."""
     fast: bool = False
     """Process a file as fast as possible instead of in real time."""
     latency_ms: int = Field(default=1000, ge=100, le=2000)
@@ -177,6 +177,9 @@ class BackendOptions(Section):
     the network in between can read both and give commands in your name. Off: that is refused."""
     ca_file: Path | None = None
     """Certificate authority (PEM) of an `https://` backend. Empty: those of the system."""
+    may_set_volume: bool = True
+    """Let the backend change the volume of replies, when a person says "louder" for example. Off:
+    the volume stays, with a warning."""
     delivery: Literal["at_most_once", "at_least_once"] = "at_most_once"
     """What happens to an utterance if it is unknown whether the backend received it.
     `at_most_once`: it is not sent again. `at_least_once`: it is sent again while it is fresh, and a
@@ -203,7 +206,7 @@ class BusOptions(Section):
 
     url: Annotated[str, server_address("ws", "wss", is_optional=True)] = ""
     """Address of the bus: `ws://` or `wss://`, host and port; the path is `/ws` unless given.
-    Empty: the ear joins none."""
+    Empty: none."""
     key: SecretStr = Field(default=SecretStr(""), min_length=1)
     """Key shared by all clients of the bus, which sign their messages; the ear ignores messages
     without a valid signature. Never an argument: environment, credential, or `key_file`. Not given:
@@ -211,9 +214,9 @@ class BusOptions(Section):
     key_file: Path | None = None
     """A file that holds the key, readable by its owner only."""
     may_unmute: bool = False
-    """Allow the bus to unmute the ear whatever muted it. Off: it can only end its own mute."""
+    """Allow the bus to end every mute of the ear. Off: it can only end its own mute."""
     may_listen: bool = False
-    """Allow the bus to have the ear listen without the wake word (`ear_listen`)."""
+    """Allow the bus to make the ear listen without the wake word (`ear_listen`)."""
     publish: Annotated[str, BeforeValidator(checked_news)] = ""
     """Events to publish besides mute and unmute: `wake`, `transcript` (the recognised words),
     `turn` (how each ended); separated by commas, in a file also a list. Empty: none."""
@@ -230,12 +233,12 @@ class RoomsOptions(Section):
     """Ears in several rooms of one home: the one that hears the wake word best answers it."""
 
     group: str = Field(default="", max_length=64)
-    """Name of the home, the same for all its ears. Each ear needs a `backend.agent_id` of its own.
+    """Name of the home, the same for all its ears. Each ear needs its own `backend.agent_id`.
     With it, `key` or `bus.url` is needed. Empty: this ear answers every wake word."""
     key: SecretStr = Field(default=SecretStr(""), min_length=16)
-    """Key shared by the ears, which sign what they tell each other over the local network (UDP
-    multicast): at least 16 characters. Never an argument: environment, credential, or `key_file`.
-    Not given: they agree over the event bus only, and no socket is opened."""
+    """Key shared by the ears, which sign their messages over the local network (UDP multicast): at
+    least 16 characters. Never an argument: environment, credential, or `key_file`. Not given: they
+    agree over the event bus only, and no socket is opened."""
     key_file: Path | None = None
     """A file that holds the key, readable by its owner only."""
 
@@ -257,31 +260,31 @@ class SpeakerOptions(Section):
     device: str = ""
     """Output device: part of its name, or its index. Empty: the default; `none`: no sound."""
     volume: int = Field(default=100, ge=0, le=100)
-    """Volume of replies in per cent: 50 is -18 dB, 0 is silence. What `jarvis-ear volume` sets
-    counts instead, until this option gets another value."""
+    """Volume of replies in per cent: 50 is -18 dB, 0 is silence. `jarvis-ear volume`, a broker and
+    the backend override it, until this option gets another value."""
     warm_s: float = Field(default=10.0, ge=0, le=3600)
     """Time for which the device stays open, playing silence, after a reply and after a wake word:
     the next reply begins at once. 0: it is closed after every reply, for other programs to use."""
     lead_in_ms: int = Field(default=0, ge=0, le=5000)
-    """Minimum silence between opening the device and the first word, for a device that swallows the
-    first sound because it sleeps (HDMI, Bluetooth). While the device is open, there is none."""
+    """Minimum silence between opening the device and the first word, for a device whose standby
+    mode cuts off the first sound (HDMI, Bluetooth). While the device is open, there is none."""
     barge_in: Literal["on", "wake-word-quietly", "off"] = "on"
-    """The wake word during a reply. `on`: it pauses the reply. `wake-word-quietly`: the reply goes
-    on quietly until the command is complete. `off`: it is ignored, for a loudspeaker that the ear
-    cannot tell from a person."""
+    """The wake word during a reply. `on`: it pauses the reply. `wake-word-quietly`: the reply
+    continues quietly until the command is complete. `off`: it is ignored, for a loudspeaker that
+    the ear cannot tell from a person."""
     output_dir: Path | None = None
     """Folder where every reply is stored as a sound file. Empty: none."""
     announcements: bool = True
     """Play speech that the backend sends without a question, when the ear is idle. Off: it is
-    reported and not played. `jarvis-ear say` plays in any case."""
+    logged and not played. `jarvis-ear say` always plays."""
     lag_ms: int = Field(default=0, ge=0, le=2000)
-    """Delay of a Bluetooth loudspeaker or soundbar beyond what it reports. For that long after a
-    reply, what the microphone hears is taken for the reply and not for speech without the wake
-    word."""
+    """Delay of a Bluetooth loudspeaker or soundbar beyond what it reports. For this time after a
+    reply, the ear takes what the microphone hears for the reply, and not for speech without the
+    wake word."""
 
 
 class SoundsOptions(Section):
-    """Sounds that tell what becomes of a turn: `default`, `none`, or a WAV file of at most 3 s."""
+    """Sounds that report what happens to a turn: `default`, `none`, or a WAV file of up to 3 s."""
 
     wake: str = "default"
     """The wake word was detected, or the ear was asked to listen."""
@@ -306,7 +309,7 @@ class SoundsOptions(Section):
     unmuted: str = "default"
     """The microphone was unmuted."""
     microphone_lost: str = "default"
-    """No sound comes from the microphone any more."""
+    """Sound no longer comes from the microphone."""
 
 
 class LogOptions(Section):
@@ -341,7 +344,7 @@ class HookOptions(Section):
     capturing: Program = ()
     """Program to run when a person begins to speak to the ear."""
     thinking: Program = ()
-    """Program to run when the utterance is complete and the reply is awaited."""
+    """Program to run when the utterance is complete and the ear waits for the reply."""
     speaking: Program = ()
     """Program to run when a reply is played."""
     idle: Program = ()
@@ -356,7 +359,7 @@ class HookOptions(Section):
     """Address to which every event is posted: `http://` or `https://`, with a path. The service can
     reach this machine and private networks. Empty: none."""
     timeout_s: float = Field(default=5.0, ge=0.1, le=60)
-    """Time after which a program is killed, or an answer of the URL is no longer awaited."""
+    """Time after which a program is killed, and a request to the URL is given up."""
 
     @property
     def programs(self) -> Mapping[str, tuple[str, ...]]:
@@ -388,7 +391,7 @@ class Config(Section):
     metrics: MetricsOptions = MetricsOptions()
     mqtt: MqttOptions = MqttOptions()
     with_backend: bool = False
-    """Run the reference backend with the ear, for trying out."""
+    """Run the reference backend with the ear, to try it."""
 
     @model_validator(mode="after")
     def _leave_time_to_send(self) -> Self:

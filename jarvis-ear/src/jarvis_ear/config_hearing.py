@@ -61,6 +61,11 @@ class WakeWord(Section):
         return self.model.replace("_", " ").title() if is_shipped else Path(self.model).stem
 
     @property
+    def id(self) -> str:
+        """The word as programs name it: `hey_jarvis`, or the name of its file."""
+        return Path(self.model).stem
+
+    @property
     def sound(self) -> str:
         """Name of the sound that confirms it, see ``sound_files.load_sounds``."""
         return f"wake:{self.model}" if self.chime else "wake"
@@ -85,7 +90,7 @@ class WakeOptions(Section):
         default=(), max_length=MAX_WORDS
     )
     """One or more wake words, instead of `model`: names or paths, or in the file tables with
-    `model`, `threshold`, `patience`, `agent_id` and `chime`, which hold for that word only."""
+    `model`, `threshold`, `patience`, `agent_id` and `chime`, which apply to that word only."""
     stop_model: Path | None = None
     """An openWakeWord model (`.onnx`) of a word, such as "stop", that ends the reply being played
     without the wake word. A reply that contains the word may end itself. Empty: none."""
@@ -98,15 +103,15 @@ class WakeOptions(Section):
     shipped words only, without `hey_marvin`."""
     threshold: float = Field(default=0.0, ge=0, le=0.99)
     """Minimum score of a step, instead of that of `strictness` (0.8, 0.5 or 0.3). A lower threshold
-    detects more, and raises more false alarms. 0: as `strictness` says."""
+    detects more words, and causes more false alarms. 0: that of `strictness`."""
     patience: int = Field(default=1, ge=1, le=10)
     """Number of consecutive steps (80 ms) that must reach the threshold."""
     refractory_ms: int = Field(default=1500, ge=0, le=10_000)
     """Minimum time between two detections; the score must also have fallen in between."""
 
     shadow_threshold: float = Field(default=0.0, ge=0, le=0.99)
-    """A second threshold that wakes nobody: where it would have decided otherwise than the one in
-    force, the log says so, and the status counts it (`shadow_wakes`, `shadow_misses`). 0: none."""
+    """A second threshold that does not wake the ear: where it would decide differently from the one
+    in force, the ear logs and counts that (`shadow_wakes`, `shadow_misses`). 0: none."""
 
     @property
     def least_score(self) -> float:
@@ -141,10 +146,10 @@ class WakeLedgerOptions(Section):
 
     enabled: bool = False
     """Store the sound from 3 s before to 1 s after each wake word and near miss in the state
-    folder, readable by the ear's user only; see `jarvis-ear events`. Off: no sound is stored; clips
-    that are there stay until `jarvis-ear events purge`."""
+    folder, readable by the ear's user only; see `jarvis-ear events`. Off: no sound is stored;
+    existing clips stay until `jarvis-ear events purge`."""
     max_mb: int = Field(default=50, ge=1, le=10_000)
-    """Maximum size of all clips in megabytes; the oldest are removed. A clip has 0.1."""
+    """Maximum size of all clips in megabytes; the oldest are removed. A clip takes 0.1."""
     max_days: int = Field(default=14, ge=1, le=3650)
     """Maximum age of a clip in days."""
 
@@ -162,9 +167,9 @@ class EndpointingOptions(Section):
     """Time after the end of an utterance, before the reply begins, in which further speech belongs
     to the same sentence: the ear then sends the whole sentence instead. 0: never."""
     below_wake_word_db: float = Field(default=10.0, ge=4, le=40)
-    """How much quieter than the wake word a command may be, measured over its loudest 0.2 s; what
-    is quieter is not sent. While the television talks before the wake word, it may be less. A
-    higher value lets softer speech pass, and more of the room."""
+    """How much quieter than the wake word a command may be, measured over its loudest 0.2 s;
+    quieter speech is not sent. If the television talks before the wake word, the ear allows less. A
+    higher value accepts softer speech, and more sound of the room."""
     no_speech_ms: int = Field(default=5000, ge=500, le=30_000)
     """Time without speech after the wake word after which the ear goes idle and sends nothing."""
     max_ms: int = Field(default=28_000, ge=1000, le=29_000)
@@ -207,16 +212,16 @@ class HearingOptions(Section):
     reply_ms: int = Field(default=180_000, ge=1000, le=600_000)
     """Maximum wait for a reply, after which the ear abandons the turn."""
     follow_up_ms: int = Field(default=0, ge=0, le=30_000)
-    """Time after a reply during which speech needs no wake word. 0: it always does, unless the
-    backend asks for an answer."""
+    """Time after a reply during which speech needs no wake word. 0: the wake word is always needed,
+    unless the backend asks for an answer."""
     asked_follow_up_ms: int = Field(default=8000, ge=0, le=30_000)
     """The same after a reply whose backend asks for an answer (`followUp`). 0: never."""
     follow_up_ends_on: Annotated[str, BeforeValidator(checked_phrases)] = (
         "thank you, thanks, never mind, nothing, no thanks, no thank you, "
         "danke, nein danke, nichts, schon gut"
     )
-    """What people say to end a conversation: if a transcript is one of these, no speech without the
-    wake word is awaited after the reply. Separated by commas, in a file also a list."""
+    """Phrases that end a conversation: if a transcript is one of these, speech after the reply
+    needs the wake word. Separated by commas, in a file also a list."""
 
     @property
     def last_words(self) -> frozenset[str]:

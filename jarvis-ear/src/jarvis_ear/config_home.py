@@ -30,15 +30,15 @@ class MetricsOptions(Section):
     """Numbers about the ear over HTTP, for Prometheus. `jarvis-ear metrics` prints them too."""
 
     port: int = Field(default=0, ge=0, le=65_535)
-    """Port of `/metrics` and `/healthz`. The service allows 4890 without a change. 0: the ear
-    listens on none."""
+    """Port of `/metrics` and `/healthz`. The service allows 4890 without a change. 0: no port is
+    opened."""
     host: Annotated[str, AfterValidator(checked_ip)] = "127.0.0.1"
-    """IP address to listen on. With any other than this machine's own 127.0.0.1, everybody in the
-    network can read when the ear is used; there is no password."""
+    """IP address to listen on. With any other address than 127.0.0.1, anyone in the network can
+    read when the ear is used; there is no password."""
 
 
 class MqttOptions(Section):
-    """The MQTT broker at which the ear reports and takes commands, with Home Assistant for one."""
+    """The MQTT broker that gets the state of the ear and sends it commands."""
 
     url: Annotated[str, server_address("mqtt", "mqtts", is_optional=True)] = ""
     """Address of the broker: `mqtt://` or `mqtts://` (TLS), host and port (1883, or 8883 with TLS,
@@ -58,10 +58,10 @@ class MqttOptions(Section):
     topic: Annotated[str, AfterValidator(checked_topic)] = Field(default="jarvis-ear", min_length=1)
     """First level or levels of the ear's topics; `backend.agent_id` is the next."""
     discovery: Annotated[str, AfterValidator(checked_topic)] = "homeassistant"
-    """First level of the topics by which Home Assistant discovers the ear. Empty: it does not."""
+    """First level of the topics by which Home Assistant discovers the ear. Empty: no discovery."""
     may_unmute: bool = False
-    """Allow the broker to unmute the ear whatever muted it. Off: it can only end its own mute."""
+    """Allow the broker to end every mute of the ear. Off: it can only end its own mute."""
     may_listen: bool = False
-    """Allow the broker to have the ear listen without the wake word, and offer a button for it."""
+    """Allow the broker to make the ear listen without the wake word, and offer a button for it."""
     transcripts: bool = False
     """Publish the recognised words and the words of the reply. Off: neither leaves the ear."""

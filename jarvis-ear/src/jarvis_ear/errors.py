@@ -26,6 +26,8 @@
 Any other exception is a bug: it ends the process with a traceback, and systemd restarts it.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import ClassVar
 
 
@@ -142,3 +144,21 @@ class RemoteProtocolError(ProtocolError):
 
 class LocalProtocolError(ProtocolError):
     """We were about to send invalid data: a bug of ours."""
+
+
+@contextmanager
+def file_errors(what: str) -> Iterator[None]:
+    """Turn an ``OSError`` of the block into the error of a verb that uses ``what``.
+
+    Raises ``NotPermitted`` for files of another user, ``InputError`` otherwise.
+    """
+    try:
+        yield
+    except PermissionError as error:
+        place = str(error.filename or what)
+        raise NotPermitted(
+            f"{place if place.isprintable() else repr(place)} belongs to another user: "
+            "run this as that user, or as root"
+        ) from None
+    except OSError as error:
+        raise InputError(f"{what} cannot be used: {error}") from error

@@ -1,7 +1,7 @@
 """Listener: wake word and end of speech, for programs that bring their own sound.
 
 A part of the library interface, see docs/library.md. The ear itself does more: it follows replies,
-joins a sentence that goes on after a pause, and knows its own voice.
+joins a sentence that continues after a pause, and recognises its own voice.
 """
 
 import time

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from jarvis_ear.journal import life as kinds
-from jarvis_ear.paths import read_regular, write_whole
+from jarvis_ear.paths import read_object, write_whole
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -128,13 +128,19 @@ class Mute:
 
     @property
     def until(self) -> str:
-        """Wall-clock time at which the ear unmutes by itself; empty: it does not."""
+        """Wall-clock time at which the mute ends; empty: it has no end.
+
+        It has seconds in the last minute of a timed mute.
+        """
         by, ends_at, hours = self._by, self._ends_at, self._quiet_hours
         if not by or not by <= {OWNER, CLOCK} or (OWNER in by and ends_at is None):
             return ""
         end = datetime.fromtimestamp(ends_at) if OWNER in by and ends_at else self._wall()  # noqa: DTZ006 - on the wall
         is_quiet = hours is not None and hours.night(end) and self._night(end) != self._awake_night
-        return f"{hours.end if hours and is_quiet else end:%H:%M}"
+        if hours and is_quiet:
+            return f"{hours.end:%H:%M}"
+        left = end - self._wall()
+        return f"{end:%H:%M:%S}" if timedelta() < left < timedelta(minutes=1) else f"{end:%H:%M}"
 
     def connect(self, on_change: Callable[[bool], None]) -> None:
         """Call ``on_change``, under the lock, when the ear has to mute (True) or unmute (False)."""
@@ -144,14 +150,14 @@ class Mute:
         """Load the stored state, and return whether the ear starts muted. Call it once."""
         with self._lock:
             try:
-                fields = json.loads(read_regular(self._path, MAX_BYTES)[0])
+                fields = read_object(self._path, MAX_BYTES)
                 self._by = frozenset(map(str, fields["by"]))
                 self._awake_night = str(fields["awake_night"])
                 ends_at = fields.get("ends_at")
                 self._ends_at = None if ends_at is None else float(ends_at)
             except FileNotFoundError:
                 pass
-            except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+            except (OSError, ValueError, KeyError, TypeError) as error:
                 fields = kinds.MUTE_UNSURE.fields(PLACE=self._path, REASON=error)
                 words = "%s cannot be read, so the ear stays muted: %s"
                 _LOGGER.warning(words, self._path, error, extra=fields)
@@ -169,7 +175,7 @@ class Mute:
     def mute(self, by: str = OWNER, for_s: float | None = None) -> None:
         """Mute the ear, until ``by`` or the owner unmutes it.
 
-        The owner's mute ends by itself after ``for_s`` seconds; None: it does not. The owner's last
+        The owner's mute ends after ``for_s`` seconds; None: it has no end. The owner's last
         word counts, so a timed mute replaces one without an end.
         """
         with self._lock:
@@ -235,7 +241,7 @@ class Mute:
         if muted:
             self._log_muted("is closed")
         else:
-            _LOGGER.info("not muted any more", extra=kinds.UNMUTED.fields())
+            _LOGGER.info("no longer muted", extra=kinds.UNMUTED.fields())
         self._on_change(muted)
 
     def _log_muted(self, microphone: str) -> None:

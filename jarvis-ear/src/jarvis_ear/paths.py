@@ -1,13 +1,14 @@
 """Paths: the ear's folders, private directories, and safe reading and writing of small files."""
 
 import errno
+import json
 import os
 import stat
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, BinaryIO, Final, Self
 
 NAME: Final = "jarvis-ear"
 SOCKET: Final = "control"
@@ -61,6 +62,26 @@ def state_folders(environ: Mapping[str, str]) -> Iterator[Path]:
         yield service
     yield SERVICE_STATE
     yield state_folder({**environ, "STATE_DIRECTORY": ""})
+
+
+def find_state(environ: Mapping[str, str], name: str) -> Path | None:
+    """Return the first existing entry ``name`` of the state folders of an ear; None without one.
+
+    Raises ``PermissionError`` if none was found, and a state folder belongs to another user.
+    """
+    refusal: PermissionError | None = None
+    for folder in state_folders(environ):
+        try:
+            (folder / name).stat()
+        except PermissionError as error:
+            refusal = refusal or error
+        except OSError:
+            continue
+        else:
+            return folder / name
+    if refusal is not None:
+        raise refusal
+    return None
 
 
 def state_folder(environ: Mapping[str, str]) -> Path:
@@ -159,7 +180,7 @@ def open_regular(
     if stat.S_ISREG(os.fstat(handle).st_mode):
         return handle
     os.close(handle)
-    raise OSError(errno.EINVAL, "it is no regular file", str(path))
+    raise OSError(errno.EINVAL, "it is not a regular file", str(path))
 
 
 def read_regular(
@@ -177,17 +198,53 @@ def read_regular(
     return data, found
 
 
+def read_object(path: Path, max_bytes: int) -> dict[str, Any]:
+    """Return the JSON object in a regular file; or raise ``OSError`` or ``ValueError``."""
+    try:
+        value = json.loads(read_regular(path, max_bytes)[0])
+    except RecursionError:
+        raise ValueError("too deeply nested") from None
+    if not isinstance(value, dict):
+        raise ValueError("expected an object")  # noqa: TRY004 - of the file, not of the caller
+    return value
+
+
+def json_objects(lines: bytes | str) -> Iterator[dict[str, Any]]:
+    """Yield the JSON object in each line, and leave out lines that hold none."""
+    for line in lines.splitlines():
+        with suppress(ValueError, RecursionError):
+            value = json.loads(line)
+            if isinstance(value, dict):
+                yield value
+
+
+@contextmanager
+def replacing(path: Path, mode: int = 0o600) -> Iterator[BinaryIO]:
+    """Yield a new file that replaces ``path`` atomically at the end of the block.
+
+    It never has more permissions than ``mode``. After an error, ``path`` is as before. Raises
+    ``OSError``.
+    """
+    new = path.with_name(f".{path.name}.new")
+    new.unlink(missing_ok=True)
+    handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            yield file
+            file.flush()
+            os.fchmod(file.fileno(), mode)
+            os.fsync(file.fileno())
+        new.replace(path)
+    except BaseException:
+        new.unlink(missing_ok=True)
+        raise
+
+
 def write_whole(path: Path, text: str) -> None:
     """Replace the file atomically, and create its folder if necessary; or raise ``OSError``."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    new = path.with_suffix(".new")
-    new.unlink(missing_ok=True)
-    handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(path)
+    with replacing(path) as file:
+        file.write(text.encode())
 
 
 FOLDER_MODE: Final = 0o700

@@ -19,7 +19,7 @@ def forbid_dumps() -> None:
 
 
 M_MMAP_THRESHOLD: Final = -3
-"""Parameters of mallopt(3): the size from which an allocation has pages of its own..."""
+"""Parameters of mallopt(3): the size from which an allocation has its own pages..."""
 M_ARENA_MAX: Final = -8
 """...and the number of heaps, by default one or more for each core."""
 
@@ -48,11 +48,23 @@ ADDRESS: Final = "NOTIFY_SOCKET"
 WATCHDOG: Final = ("WATCHDOG_USEC", "WATCHDOG_PID")
 """Variables with the watchdog's time-out, and the process that has to feed it."""
 
+MANAGED: Final = ("SYSTEMD_EXEC_PID", "MANAGERPID")
+"""Variables with the process that systemd has started as a service, from version 248 on, and with
+the service manager, if it is that of a user."""
+
 SECRETS: Final = ("JARVIS_PASSWORD", "CREDENTIALS_DIRECTORY")
 """Variables that only a process that logs in to the backend needs."""
 
 OPTIONS: Final = "JARVIS_EAR_"
 """Prefix of the variables with the ear's options; some of them are secrets."""
+
+
+def systemctl(environ: Mapping[str, str]) -> str:
+    """Return the command for the service that this process is; empty: it is none."""
+    process, manager = (environ.get(name) for name in MANAGED)
+    if process != str(os.getpid()):
+        return ""
+    return "systemctl" if manager is None else "systemctl --user"
 
 
 def inherited(environ: Mapping[str, str]) -> dict[str, str]:
@@ -123,3 +135,9 @@ class NamedThread(threading.Thread):
         """Run the target under the name."""
         ctypes.CDLL(None).prctl(PR_SET_NAME, self.name.removeprefix("jarvis-ear-").encode()[:15])
         super().run()
+
+    def end(self, within_s: float) -> bool:
+        """Join the thread if it was started; return whether it does not run any longer."""
+        if self.ident is not None:
+            self.join(within_s)
+        return not self.is_alive()

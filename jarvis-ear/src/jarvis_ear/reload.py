@@ -155,15 +155,16 @@ class ReloadSteps:
         ear = self._ears.make(config.hearing, growth_ms, may_interrupt=may_interrupt, lag_ms=lag_ms)
         return _together(
             partial(self._running.ear.change, ear),
+            partial(self._running.backend.use_words, config.hearing.wake.all_words),
             partial(self._running.speaker.use_sounds, sounds),
-            partial(self._running.capture.hold_quiet, quiet_of(config.hearing)),
+            partial(self._running.capture.source.hold_quiet, quiet_of(config.hearing)),
             partial(self._running.wake_ledger.change, config.hearing),
             partial(self._running.rooms.change, config),
             partial(self._change_log, config),
         )
 
     def _prepare_speaker(self, config: Config) -> Step:
-        """Prepare the ear too: it heeds the wake word during a reply, or not."""
+        """Prepare the ear too: an option decides whether it heeds the wake word during a reply."""
         return _together(
             partial(self._running.speaker.change, config.speaker),
             partial(self._running.announcements.change, config.speaker),

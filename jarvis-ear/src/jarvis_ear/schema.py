@@ -79,7 +79,7 @@ Generated from the code by `jarvis-ear config --reference` (`make docs`); a test
 The command line overrides the environment, the environment overrides the file, and the file
 overrides the default. The file is the one that `--config FILE` names; otherwise
 `~/.config/jarvis-ear/config.toml` (`$XDG_CONFIG_HOME`), if it exists and belongs to the user who
-runs the program, and this is no system service; otherwise `{CONFIG_FILE}`.
+runs the program, and this is not a system service; otherwise `{CONFIG_FILE}`.
 `jarvis-ear config` prints the options in force and the origin of each value.
 `{TUNED_FILE}` in the state folder overrides the file: it holds what was stored from the console.
 

@@ -94,7 +94,7 @@ _EVENT_VERBS: Final = {
         needs=("ID",),
     ),
     "label": Verb(
-        "note whether somebody really said the wake word in a clip",
+        "note whether a clip really contains the wake word",
         "jarvis-ear events label 3fa2 false",
         _CLIPS,
         words=("true", "false"),
@@ -158,13 +158,15 @@ VERBS: Final[dict[str, Verb]] = {
         (Flag("--json", "print all numbers, as one line of JSON"),),
     ),
     "monitor": Verb(
-        "show the running ear in a terminal, live; with FILE or --device NAME an ear of its own",
+        "show the running ear in a terminal, live; with FILE or --device NAME, a separate ear",
         "jarvis-ear monitor --device usb",
         {
+            **_ASKED,
             0: "stopped, or the sound file is over",
+            2: "no ear is running; on a terminal the screen waits for one",
             66: "the sound file cannot be read",
             69: "the microphone of --device cannot be used",
-            141: "nobody reads the output any more",
+            141: "the reader of the output has gone",
             **MISTAKES,
         },
         (Flag("--json", "print the feed instead, one line of JSON for each change"),),
@@ -278,7 +280,7 @@ VERBS: Final[dict[str, Verb]] = {
         verbs=_SERVICE_VERBS,
     ),
     "doctor": Verb(
-        "check everything that the ear needs, and say how to mend it",
+        "check everything that the ear needs, and say how to repair it",
         "jarvis-ear doctor --bundle support.tar.gz",
         {
             0: "nothing failed; there may be warnings",
@@ -288,13 +290,13 @@ VERBS: Final[dict[str, Verb]] = {
             71: "the clock is wrong",
             73: "no space, or a folder that is not writable",
             75: "the backend allows no login now",
-            76: "the server has a wrong certificate, or is no backend",
+            76: "the server has a wrong certificate, or is not a backend",
             77: "the password, the token, or the right to use the sound card is missing",
             78: "the configuration has a mistake, or a model is damaged",
         },
         (
             Flag("--json", "print the page as one line of JSON"),
-            Flag("--bundle", "also write an archive for those who help, without secrets", "FILE"),
+            Flag("--bundle", "also write an archive for a helper, without secrets", "FILE"),
         ),
         is_configured=True,
     ),

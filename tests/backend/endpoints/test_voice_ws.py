@@ -1,6 +1,8 @@
 """The voice channel: an utterance up, its answer down, and silence after an interruption."""
 
+import asyncio
 import json
+import threading
 import time
 
 import aiohttp
@@ -8,6 +10,7 @@ import numpy as np
 import pytest
 
 from fakes.engines import ScriptedBrain, ScriptedEar, ScriptedVoice, scripted
+from jarvis_backend import conversation
 from jarvis_backend.config import Limits
 from jarvis_backend.engines.engine import Speech
 from jarvis_ear.audio.wav import decode_wav, pcm_to_wav
@@ -105,6 +108,23 @@ def test_speech_comes_hardly_faster_than_it_is_heard(connect):
         while time.monotonic() - began < 0.5:
             sound += line.receive()["bytes"]
         assert 0.4 < len(sound) / 32_000 < 1.0
+
+
+def test_a_slow_brain_is_known_to_work(connect, monkeypatch):
+    monkeypatch.setattr(conversation, "ALIVE_S", 0.01)
+    is_seen = threading.Event()
+
+    class SlowBrain(ScriptedBrain):
+        async def answer(self, _question):
+            await asyncio.to_thread(is_seen.wait, 10)
+            yield "Noon."
+
+    with connect(brain=SlowBrain()) as line:
+        utter(line)
+        frames_until(line, "transcript")
+        assert line.receive_json() == {"type": "processing"}
+        is_seen.set()
+        frames_until(line, "done")
 
 
 def test_a_new_utterance_interrupts_the_answer(connect):

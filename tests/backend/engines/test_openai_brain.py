@@ -17,8 +17,9 @@ from jarvis_backend.config import BrainOptions
 from jarvis_backend.conversation import Engines
 from jarvis_backend.engines.openai_brain import CALLS, TOOL_ROUNDS, HttpBrain
 from jarvis_backend.errors import EngineError
-from jarvis_backend.tools import RESULT_CHARS, Tool, installed_tools, result_of
+from jarvis_backend.tools import RESULT_CHARS, SET_VOLUME, Tool, known_tools, result_of
 from jarvis_ear.wires import socketio as wire
+from jarvis_ear.wires.messages import VolumeRequest
 
 
 def delta(**content):
@@ -39,7 +40,8 @@ class ChatServer:
 
     def __init__(self):
         self.answers = []
-        """Per request: pieces of the body, with an event for each wait, or None to break off."""
+        """Per request: a status unless it is 200, then pieces of the body, with an event for each
+        wait, or None to break off."""
         self.requests = []
 
     async def serve(self, reader, writer):
@@ -50,9 +52,11 @@ class ChatServer:
             if line[:15].lower() == b"content-length:"
         )
         self.requests.append(json.loads(await reader.readexactly(length)))
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n")
-        writer.write(b"Transfer-Encoding: chunked\r\n\r\n")
-        for piece in self.answers.pop(0):
+        pieces = self.answers.pop(0)
+        status = 200 if not pieces or not isinstance(pieces[0], int) else pieces.pop(0)
+        writer.write(f"HTTP/1.1 {status} Said\r\nContent-Type: text/event-stream\r\n".encode())
+        writer.write(b"Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n")
+        for piece in pieces:
             if piece is None:
                 break
             if isinstance(piece, asyncio.Event):
@@ -81,10 +85,10 @@ def chat():
             {tool.name: tool for tool in tools},
             **({"now": clock} if clock else {}),
         )
-        async with listening:
-            yield brain, server
-            if not served:  # a backend closes its brain
-                await brain.aclose()
+        yield brain, server
+        if not served:  # a backend closes its brain
+            await brain.aclose()
+        listening.close()  # no wait: an answer may hang
 
     return running
 
@@ -235,7 +239,31 @@ def make_nothing():
     return None
 
 
-def test_installed_tools_are_found_and_bad_ones_are_left_out(monkeypatch, caplog):
+async def test_the_model_sets_the_volume(chat):
+    volumes = []
+    asks = [call("set_volume", '{"volumeChange": -20}'), DONE]
+    async with chat(asks, NOON, tools=[SET_VOLUME]) as (brain, _server):
+        pieces = brain.answer(Question("it hurts", "", volumes.append))
+        assert "".join([piece async for piece in pieces]) == "It is noon."
+    assert volumes == [VolumeRequest(change=-20)]
+    for arguments in ({}, {"volume": "high"}, {"volume": 400}):
+        told = await SET_VOLUME.call(arguments, Question("", "", volumes.append))
+        assert told.startswith("error: ")
+    assert len(volumes) == 1
+
+
+async def test_a_model_that_takes_no_tools_is_asked_without_them(chat, caplog):
+    refusal = [400, b'{"error":"gemma does not support tools"}']
+    async with chat(refusal, NOON, NOON, [400, b"bad"], tools=[SET_VOLUME]) as (brain, server):
+        assert "".join(await said(brain)) == "It is noon."
+        assert "".join(await said(brain)) == "It is noon."
+        with pytest.raises(EngineError, match="answered 400: bad"):
+            await said(brain)
+    assert ["tools" in request for request in server.requests] == [True, False, False, False]
+    assert "gemma does not support tools" in caplog.text
+
+
+def test_known_tools_are_ours_and_those_found_and_bad_ones_are_left_out(monkeypatch, caplog):
     points = [
         EntryPoint(name, f"{__name__}:{name}", tools.GROUP)
         for name in ("GOOD", "make_good", "make_nothing", "missing")
@@ -245,7 +273,7 @@ def test_installed_tools_are_found_and_bad_ones_are_left_out(monkeypatch, caplog
     monkeypatch.setattr(
         tools, "entry_points", lambda *, group: [p for p in points if p.group == group]
     )
-    assert installed_tools() == {"good": GOOD}
+    assert known_tools() == {"set_volume": SET_VOLUME, "good": GOOD}
     assert [record.getMessage().split(" ")[0] for record in caplog.records[:2]] == [
         "make_good",
         "make_nothing",

@@ -258,9 +258,18 @@ async def test_every_failure_ends_in_an_error_and_the_next_turn_works(
         await ear.until(wire.TTS_DONE)
 
 
-@pytest.mark.parametrize("url", ["http://127.0.0.1:1", "http://[", "http://a b"])
-async def test_a_server_that_cannot_be_reached_is_an_error(url):
-    with pytest.raises(EngineError, match="cannot be used: "):
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("http://127.0.0.1:1", "connection refused"),
+        ("http://[", ".*"),
+        ("http://a b", ".*name.*"),
+        ("", r"no TLS connection \(.*\)"),
+    ],
+)
+async def test_a_server_that_cannot_be_reached_is_an_error_in_our_words(service, url, why):
+    url = url or service.url.replace("http:", "https:")
+    with pytest.raises(EngineError, match=f"cannot be used: {why}; expected a server that answers"):
         await think(url)
 
 

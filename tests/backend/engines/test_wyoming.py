@@ -154,7 +154,7 @@ def test_a_service_that_is_away_or_is_none():
             await engine.transcribe(PCM)
 
     for garbage, words in [
-        (None, "cannot be reached: Connection refused"),
+        (None, "cannot be reached: connection refused; expected"),
         (b"HTTP/1.1 400 Bad Request\r\n", "does not speak the protocol"),
         (b"", "cannot be reached|closed the connection"),
     ]:

@@ -160,8 +160,10 @@ class RealtimeStream:
             case Spoken(_, speech):
                 head = wire.Audio(speech.content_type, len(speech.audio))
                 await self._socket.send(wire.encode(head, self._now()), speech.audio)
-            case TurnDone(is_question=is_question):
-                await self._enter(RealtimeState.IDLE, follow_up=is_question)
+            case TurnDone(is_question=is_question, volume=volume):
+                self._state = RealtimeState.IDLE
+                status = wire.RealtimeStatus(self._state, follow_up=is_question, volume=volume)
+                await self._send(status)
             case ReplyFailed(error):
                 is_utterance = isinstance(error, UtteranceError)
                 code = Code.NOT_UNDERSTOOD if is_utterance else Code.ENGINE_FAILED
@@ -169,9 +171,9 @@ class RealtimeStream:
             case _:
                 assert_never(message)
 
-    async def _enter(self, state: RealtimeState, *, follow_up: bool = False) -> None:
+    async def _enter(self, state: RealtimeState) -> None:
         self._state = state
-        await self._send(wire.RealtimeStatus(state, follow_up=follow_up))
+        await self._send(wire.RealtimeStatus(state))
 
     async def _fail(self, code: Code, text: str) -> None:
         self._state = RealtimeState.ERROR

@@ -38,6 +38,9 @@ UNKNOWN: Final = 4404
 TAKEN: Final = 4409
 """Private close codes (RFC 6455, 7.4.2), after HTTP 400, 404 and 409."""
 
+_NO_END: Final = TurnDone(0, "")
+"""Asks for nothing: of a status that does not end an answer."""
+
 _MODES: Final = f"mode: expected one of {', '.join(Mode)}"
 _UNKNOWN_SESSION: Final = "Unknown session, expected one of POST /api/sessions"
 _ACTIONS: Final = {"start": SessionState.RUNNING, "stop": SessionState.STOPPED}
@@ -239,17 +242,17 @@ class SessionStream:
                 await self._send(ear.Answer(text))
             case Spoken(_, speech):
                 await self._pacer.play(speech)
-            case TurnDone(is_question=is_question):
-                await self._enter(wire.LISTENING, follow_up=is_question)
+            case TurnDone():
+                await self._enter(wire.LISTENING, message)
             case ReplyFailed(error):
                 await self._send(ear.ErrorMessage(str(error)))
                 await self._enter(wire.LISTENING)
             case _:
                 assert_never(message)
 
-    async def _enter(self, turn_state: str, *, follow_up: bool = False) -> None:
+    async def _enter(self, turn_state: str, done: TurnDone = _NO_END) -> None:
         self._turn_state = turn_state
-        await self._send_status(follow_up=follow_up)
+        await self._send_status(done)
 
     async def _play(self, pcm: bytes) -> None:
         await self._socket.send(pcm)
@@ -272,7 +275,7 @@ class SessionStream:
             if self._session.state is SessionState.STOPPED:
                 await self._socket.close()
 
-    async def _send_status(self, *, follow_up: bool = False) -> None:
+    async def _send_status(self, done: TurnDone = _NO_END) -> None:
         session = self._session
         await self._send(
             wire.SessionStatus(
@@ -281,7 +284,9 @@ class SessionStream:
                 session.received_bytes,
                 session.sent_bytes,
                 self._turn_state,
-                follow_up,
+                done.is_question,
+                done.volume.percent,
+                done.volume.change,
             )
         )
 

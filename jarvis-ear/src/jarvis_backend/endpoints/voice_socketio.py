@@ -180,10 +180,11 @@ class VoiceNamespace(socketio.AsyncNamespace):  # type: ignore[misc]  # the pack
                 audio = base64.b64encode(speech.audio).decode("ascii")
                 chunk = {"index": index, "contentType": speech.content_type, "audio": audio}
                 await self._send(sid, wire.TTS_CHUNK, chunk)
-            case TurnDone(attempted, unspoken, is_question):
+            case TurnDone(attempted, unspoken, is_question, volume):
                 # Without text-to-speech the message carries the text, which satellites ignore.
                 more: dict[str, object] = {"text": unspoken} if unspoken else {}
                 more |= {"followUp": True} if is_question else {}
+                more |= volume.fields()
                 await self._send(sid, wire.TTS_DONE, {"totalChunks": attempted} | more)
                 await self._ready(sid)
             case ReplyFailed(error):

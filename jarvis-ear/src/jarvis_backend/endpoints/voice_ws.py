@@ -121,14 +121,16 @@ class VoiceChannel:
         match message:
             case TranscriptReady(text):
                 await self._send(ear.Transcript(text))
+            case BrainAsked(is_repeated=True):
+                await self._send(ear.Processing())
             case BrainAsked():
                 pass  # this wire has no message for it
             case AnswerText(text):
                 await self._send(ear.Answer(text))
             case Spoken(_, speech):
                 await self._pacer.play(speech)
-            case TurnDone(is_question=is_question):
-                await self._send(wire.Done(is_question))
+            case TurnDone(is_question=is_question, volume=volume):
+                await self._send(wire.Done(is_question, volume.percent, volume.change))
             case ReplyFailed(error):
                 await self._send(ear.ErrorMessage(str(error)))
             case _:

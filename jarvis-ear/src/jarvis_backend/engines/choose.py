@@ -45,9 +45,9 @@ def _brain(config: BackendConfig) -> Brain:
     household = HouseholdBrain(lambda: datetime.now().astimezone(), folder)
     if config.brain.engine == "openai":
         from jarvis_backend.engines.openai_brain import HttpBrain  # noqa: PLC0415 - loads httpx
-        from jarvis_backend.tools import installed_tools  # noqa: PLC0415 - likewise
+        from jarvis_backend.tools import known_tools  # noqa: PLC0415 - likewise
 
-        return _local_first(config, household, HttpBrain(config.brain, installed_tools()))
+        return _local_first(config, household, HttpBrain(config.brain, known_tools()))
     if config.brain.engine == "home-assistant":
         from jarvis_backend.home_assistant import HomeAssistantBrain  # noqa: PLC0415 - likewise
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import time
 from collections import OrderedDict, deque
 from collections.abc import AsyncGenerator, Callable, Mapping
@@ -19,6 +20,7 @@ from jarvis_backend.engines.openai_http import (
     printable,
     raw_pieces,
     read_json,
+    unusable,
 )
 from jarvis_backend.errors import EngineError
 from jarvis_backend.tools import Tool, result_of
@@ -31,6 +33,8 @@ CALLS: Final = 8
 
 MAX_ROOMS: Final = 256
 """Rooms with a history; the one that spoke least recently is forgotten."""
+
+_LOG: Final = logging.getLogger(__name__)
 
 _DATA: Final = b"data:"
 _END: Final = b"[DONE]"
@@ -65,6 +69,10 @@ class _Round:
     calls: dict[int, _Call] = field(default_factory=dict)
     is_complete: bool = False
     """The server has given a reason for the end."""
+
+
+class _ToolsRefusedError(EngineError):
+    """The server, or its model, takes no tools."""
 
 
 class HttpBrain(HttpEngine):
@@ -111,19 +119,16 @@ class HttpBrain(HttpEngine):
         deadline = asyncio.get_running_loop().time() + self._timeout_s
         for number in range(TOOL_ROUNDS):
             this = _Round()
-            has_tools = bool(self._tools) and number < TOOL_ROUNDS - 1
-            request: dict[str, object] = {
-                "model": self._model,
-                "messages": messages,
-                "stream": True,
-                **(
-                    {"tools": [each.as_json() for each in self._tools.values()]}
-                    if has_tools
-                    else {}
-                ),
-            }
-            async for piece in self._stream(request, this, deadline):
-                yield piece
+            request = {"model": self._model, "messages": messages, "stream": True}
+            if self._tools and number < TOOL_ROUNDS - 1:
+                request["tools"] = [each.as_json() for each in self._tools.values()]
+            try:
+                async for piece in self._stream(request, this, deadline):
+                    yield piece
+            except _ToolsRefusedError as refused:
+                _LOG.warning("the model is asked without tools from now on: %s", refused)
+                self._tools = {}
+                continue
             if not this.calls:
                 return
             calls = list(this.calls.values())
@@ -159,7 +164,9 @@ class HttpBrain(HttpEngine):
                 pieces = self._pieces(answer, deadline)
                 if answer.status_code != httpx.codes.OK:
                     body = b"".join([piece async for piece in pieces])
-                    raise EngineError(f"{url} answered {answer.status_code}: {excerpt(body)}")
+                    refused = "tools" in request and b"tool" in body.lower()
+                    kind = _ToolsRefusedError if refused else EngineError
+                    raise kind(f"{url} answered {answer.status_code}: {excerpt(body)}")
                 if "event-stream" not in answer.headers.get("content-type", ""):
                     body = b"".join([piece async for piece in pieces])
                     yield self._take_whole(_read_piece(url, body), this)
@@ -175,7 +182,7 @@ class HttpBrain(HttpEngine):
         except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
             if isinstance(error, TimeoutError | httpx.TimeoutException):
                 raise self._too_late(url) from None
-            raise EngineError(f"{url} cannot be used: {error or type(error).__name__}") from error
+            raise unusable(url, error) from error
         if not this.is_complete:  # some servers send no [DONE]
             raise EngineError(f"{url} ended before the answer was complete")
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from jarvis_backend.config import BrainOptions, SpeechToTextOptions, TextToSpeechOptions
 from jarvis_backend.engines.engine import LiveTranscription, Speech, StatelessEngine
 from jarvis_backend.engines.redecoding import Redecoding
-from jarvis_backend.errors import EngineError
+from jarvis_backend.errors import EngineError, why_unreachable
 from jarvis_backend.text import one_line
 from jarvis_ear.audio.wav import pcm_to_wav
 
@@ -77,7 +77,7 @@ class HttpEngine(StatelessEngine):
         except TimeoutError:
             raise EngineError(f"{url} took more than {self._timeout_s:g} s") from None
         except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
-            raise EngineError(f"{url} cannot be used: {error or type(error).__name__}") from error
+            raise unusable(url, error) from error
         if answer.status_code != httpx.codes.OK:
             hint = self.hints.get(answer.status_code) or excerpt(body)
             raise EngineError(f"{url} answered {answer.status_code}: {hint}")
@@ -132,6 +132,12 @@ class HttpTextToSpeech(HttpEngine):
         if not audio:
             raise EngineError("the speech server sent no sound")
         return Speech(_media_type(content_type), audio)
+
+
+def unusable(url: str, error: Exception) -> EngineError:
+    """Return the error about a request without an answer."""
+    why = why_unreachable(error)
+    return EngineError(f"{url} cannot be used: {why}; expected a server that answers there")
 
 
 async def raw_pieces(answer: httpx.Response, max_bytes: int) -> AsyncGenerator[bytes, None]:

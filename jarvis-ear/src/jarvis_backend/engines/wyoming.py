@@ -1,7 +1,6 @@
 """Speech services of the Wyoming protocol as engines: those of Home Assistant, for example."""
 
 import asyncio
-import os
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 from typing import Final
@@ -17,7 +16,7 @@ from wyoming.tts import Synthesize, SynthesizeVoice
 from jarvis_backend.config import SpeechToTextOptions, TextToSpeechOptions
 from jarvis_backend.engines.engine import LiveTranscription, Speech, StatelessEngine
 from jarvis_backend.engines.redecoding import Redecoding
-from jarvis_backend.errors import EngineError
+from jarvis_backend.errors import EngineError, why_unreachable
 from jarvis_backend.text import one_line
 from jarvis_ear.audio.wav import mix, pcm_to_wav
 from jarvis_ear.units import SAMPLE_BYTES, SAMPLE_RATE
@@ -57,9 +56,8 @@ class WyomingEngine(StatelessEngine):
             raise EngineError(f"{self._url} took more than {self._timeout_s:g} s") from None
         except RemoteProtocolError as error:
             raise EngineError(f"{self._url} does not speak the protocol: {error}") from error
-        except OSError as error:  # asyncio puts its own words and the address into strerror
-            known = error.errno is not None and error.errno > 0
-            reason = os.strerror(error.errno or 0) if known else error.strerror or error
+        except OSError as error:
+            reason = f"{why_unreachable(error)}; expected a speech service of Home Assistant there"
             raise EngineError(f"{self._url} cannot be reached: {reason}") from error
 
     async def _answer(self, request: Iterable[Event]) -> AsyncGenerator[Event, None]:

@@ -66,8 +66,17 @@ class TimerCommands:
         self._runner = runner
         self._now = now
 
-    def answer(self, words: str, room: str) -> str | None:
-        """Return the answer to normalised words, or None if they are not about timers."""
+    def answer(  # noqa: PLR0911 - one return for each subject
+        self, words: str, room: str, question: str = ""
+    ) -> str | None:
+        """Return the answer to normalised words, or None if they are not about timers.
+
+        ``question`` is the answer before, which may have asked for what these words say.
+        """
+        if question == HOW_LONG and duration_s(words) is not None:
+            return self._set_timer(words, room)
+        if question == WHAT_TIME and clock_time(words) is not None:
+            return self._set_alarm(words, room)
         if not _WHAT.search(words):
             return None
         if "remind me" in words:
@@ -79,14 +88,6 @@ class TimerCommands:
         if re.search(r"\balarms?\b|\bwake me\b", words):
             return self._set_alarm(words, room)
         return self._set_timer(words, room)
-
-    def complete(self, question: str, words: str, room: str) -> str | None:
-        """Return the answer to what a person says after ``question``; None: another subject."""
-        if question == HOW_LONG and duration_s(words) is not None:
-            return self._set_timer(words, room)
-        if question == WHAT_TIME and clock_time(words) is not None:
-            return self._set_alarm(words, room)
-        return None
 
     def _set_timer(self, words: str, room: str) -> str:
         length = duration_s(words)

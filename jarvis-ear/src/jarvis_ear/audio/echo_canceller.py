@@ -57,7 +57,7 @@ VANISHED: Final = 100.0
 after a sound that was cut off: a path does not lose 20 dB."""
 
 NEW: Final = 50
-"""Frames, 1 s, in which a new filter learns from each frame: its output may be louder by itself."""
+"""Frames, 1 s, in which a new filter learns from each frame: its output may then be louder."""
 
 GAINS: Final = (1e-4, 1e4)
 """Limits of the power of the echo relative to the far end: -40 dB to +40 dB."""

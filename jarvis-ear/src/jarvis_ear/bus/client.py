@@ -1,10 +1,9 @@
 """BusClient and BusMembership: the connection to an event bus, if one is configured."""
 
-import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, Self
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from jarvis_ear.bus.session import (
@@ -21,8 +20,8 @@ from jarvis_ear.delivery.timeouts import Timing
 from jarvis_ear.errors import ConfigError
 from jarvis_ear.link.login import Admission, Dialer, Login
 from jarvis_ear.link.mailbox import Mailbox
-from jarvis_ear.link.network_thread import NetworkThread, run_together
-from jarvis_ear.link.supervisor import LinkState, LinkStatus, Supervisor
+from jarvis_ear.link.membership import LinkClient, Membership
+from jarvis_ear.link.supervisor import LinkState
 from jarvis_ear.link.tls_and_tcp import TrustStore, address, is_exposed
 from jarvis_ear.link.websocket import WebSocketLink
 from jarvis_ear.mute import BUS, OWNER, Mute
@@ -34,10 +33,10 @@ _LOGGER = logging.getLogger(__name__)
 _PORTS: Final = {"http": 80, "ws": 80, "https": 443, "wss": 443}
 
 
-class BusClient:
+class BusClient(LinkClient[BusLink]):
     """Keeps a connection to the bus. Any thread may post and announce; neither blocks.
 
-    It owns a thread, so that the bus cannot delay an utterance: ``switch`` is called there.
+    ``switch`` is called in its thread "bus".
     """
 
     def __init__(
@@ -51,14 +50,13 @@ class BusClient:
         self._url = config.url if urlsplit(config.url).path.strip("/") else _with_path(config.url)
         self._backend = backend
         self._timing = timing or Timing(connect_s=backend.connect_s, login_s=backend.connect_s)
+        super().__init__(address(self._url), PEER, "jarvis-ear-bus", self._timing.stop_s)
         self._trust_store = TrustStore(backend.ca_file, config.url)
         self._signer = MessageSigner(config.key.get_secret_value().encode() or None, time.time)
         self._events: Mailbox[Event | ModuleControl] = Mailbox(QUEUE_EVENTS)
         self._session = BusSession(
             self._events, switch, self._timing, self.announce, backend.agent_id
         )
-        self._status = LinkStatus()
-        self._thread = NetworkThread(self._run, "jarvis-ear-bus")
 
     @property
     def state(self) -> LinkState:
@@ -78,22 +76,8 @@ class BusClient:
         """Return the state of the bus and of its modules."""
         return {"bus": str(self.state), "modules": dict(self.modules), **self.counters()}
 
-    def start(self) -> None:
-        """Start the thread. May be called once."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Leave the bus, within a deadline."""
-        if not self._thread.stop(self._timing.stop_s):
-            _LOGGER.warning("the bus did not stop within %.1f s", self._timing.stop_s)
-
-    def leave(self) -> None:
-        """Leave the bus without waiting."""
-        self._thread.stop(0.0)
-
     def post(self, event: Event) -> None:
-        """Post an event, under the name of this ear. Any thread."""
-        """Send an event to all members of the bus."""
+        """Send an event to all members of the bus, under the name of this ear. Any thread."""
         self._events.post(event)
 
     def switch_module(self, module: str, *, enabled: bool) -> None:
@@ -105,19 +89,8 @@ class BusClient:
         agent_id, now_s = self._backend.agent_id, time.time()
         self.post(wire.announced(agent_id, enabled=not by, by=by, now_s=now_s))
 
-    async def _run(self, stop: asyncio.Event) -> None:
-        supervisor = Supervisor(
-            self._dialer(),
-            self._session.serve,
-            self._status,
-            address(self._url),
-            clock=time.monotonic,
-            peer=PEER,
-        )
-        try:
-            await run_together(supervisor.run(), stop.wait())
-        finally:
-            self._status.end()
+    async def _serve(self, link: BusLink) -> None:
+        await self._session.serve(link)
 
     def _dialer(self) -> Dialer[BusLink]:
         """Return a dialer, which logs in only if the bus is part of the backend."""
@@ -168,7 +141,7 @@ class BusSwitch:
     """Carries out what the bus requests. Lives on the thread of the bus.
 
     The bus may mute and stop the ear at any time. It may end its own mute; it may end one by the
-    owner or the clock only with ``may_unmute``, and have the ear listen only with ``may_listen``.
+    owner or the clock only with ``may_unmute``, and make the ear listen only with ``may_listen``.
     ``requests`` has the calls, which must not block.
     """
 
@@ -194,7 +167,7 @@ class BusSwitch:
         return enabled == (not self._mute.by)
 
     def tell(self, listener: Callable[[Sequence[str]], None]) -> None:
-        """Call ``listener`` with those who mute, before any later change."""
+        """Call ``listener`` with who muted the ear, before any later change."""
         self._mute.tell(listener)
 
     def request(self, kind: str) -> None:
@@ -215,12 +188,11 @@ class BusSwitch:
             self._mute.unmute(BUS)
 
 
-class BusMembership:
-    """Identity, news and permissions on the bus.
+class BusMembership(Membership[BusClient]):
+    """Identity, news and permissions on the bus."""
 
-    Owned by the main thread, which starts, changes and stops it; any thread may post, without
-    blocking.
-    """
+    NAME = "bus"
+    COUNTERS = ("bus_dropped", "bus_refused")
 
     def __init__(
         self,
@@ -233,8 +205,7 @@ class BusMembership:
         """``on_stop`` and ``on_listen`` are called on the thread of the bus and must not block."""
         requests = {wire.STOP: on_stop, wire.LISTEN: on_listen}
         self._switch = BusSwitch(mute, options.bus, requests)
-        self._client = _client(options, self._switch)
-        self._settings = _settings(options)
+        super().__init__(options)
 
     def connect(self, on_claim: Callable[[Mapping[str, Any]], None]) -> None:
         """Set who gets the claims of other ears, on the thread of the bus. Once, before the start.
@@ -248,58 +219,19 @@ class BusMembership:
         """Whether a bus is configured."""
         return self._client is not None
 
-    def prepare(self, options: Config) -> Callable[[], None]:
-        """Check new options and return a function that applies them; or raise ``ConfigError``."""
-        client, settings = _client(options, self._switch), _settings(options)
-
-        def apply() -> None:
-            self._switch.change(options.bus)
-            if settings != self._settings:
-                self._settings = settings
-                self._replace(client)
-
-        return apply
-
     def announce(self, by: Sequence[str]) -> None:
         """Announce whether the microphone is open, and if not, who closed it."""
-        if (client := self._client) is not None:  # a reload may replace it meanwhile
+        if (client := self._client) is not None:
             client.announce(by)
 
     def switch_module(self, module: str, *, enabled: bool) -> None:
         """Request that a module (one of ``event_bus.MODULES``) is switched."""
-        if (client := self._client) is not None:  # a reload may replace it meanwhile
+        if (client := self._client) is not None:
             client.switch_module(module, enabled=enabled)
-
-    def health(self) -> Mapping[str, object]:
-        """Return the state of the bus."""
-        client = self._client  # a reload may replace it meanwhile
-        return {"bus": "off"} if client is None else client.health()
-
-    def counters(self) -> Mapping[str, int]:
-        """Return how many events were dropped, and how many frames were refused."""
-        client = self._client
-        return {"bus_dropped": 0, "bus_refused": 0} if client is None else client.counters()
-
-    def __enter__(self) -> Self:
-        if self._client is not None:
-            self._client.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._client is not None:
-            self._client.stop()
-
-    def _replace(self, client: BusClient | None) -> None:
-        """Replace the client. Queued events are dropped: the new client announces the state."""
-        if self._client is not None:
-            self._client.leave()
-        self._client = client
-        if client is not None:
-            client.start()
 
     def post(self, event: Event) -> None:
         """Post an event, under the name of this ear. Any thread."""
-        if (client := self._client) is not None:  # a reload may replace it meanwhile
+        if (client := self._client) is not None:
             client.post(event)
 
     def post_now(self, event: Event) -> None:
@@ -308,13 +240,13 @@ class BusMembership:
         if client is not None and client.state is LinkState.CONNECTED:
             client.post(event)
 
+    def _make(self, options: Config) -> BusClient | None:
+        return BusClient(options.bus, options.backend, self._switch) if options.bus.url else None
 
-def _client(options: Config, switch: BusSwitch) -> BusClient | None:
-    return BusClient(options.bus, options.backend, switch) if options.bus.url else None
+    def _settings_of(self, options: Config) -> tuple[object, ...]:
+        backend = options.backend
+        login = (backend.url, backend.password, backend.token, backend.ca_file, backend.connect_s)
+        return (options.bus, backend.agent_id, *login) if options.bus.url else ()
 
-
-def _settings(options: Config) -> tuple[object, ...]:
-    """Return the options a connection depends on; it is replaced only when they change."""
-    backend = options.backend
-    login = (backend.url, backend.password, backend.token, backend.ca_file, backend.connect_s)
-    return (options.bus, backend.agent_id, *login) if options.bus.url else ()
+    def _permit(self, options: Config) -> None:
+        self._switch.change(options.bus)

@@ -88,14 +88,14 @@ class BusDialect:
 
 
 class Switch(Protocol):
-    """What the bus may have the ear do. A call may take as long as a write to the disk."""
+    """What the bus may make the ear do. A call may take as long as a write to the disk."""
 
     def turn(self, *, enabled: bool) -> bool:
         """Unmute or mute as far as the bus may; return whether the result is as requested."""
         ...
 
     def tell(self, listener: Callable[[Sequence[str]], None]) -> None:
-        """Call ``listener`` with those who mute, before any later change."""
+        """Call ``listener`` with who muted the ear, before any later change."""
         ...
 
     def request(self, kind: str) -> None:

@@ -169,7 +169,7 @@ def _from_microphone(
     word = " or ".join(each.name for each in hearing.wake.all_words)
 
     def judge(part: bytes) -> str:
-        trace = replayer.hear(session.recording_of("word", [part], has_words=True), hearing)
+        trace = replayer.hear(session.recording_of("word", part, has_word=True), hearing)
         loudest = max((frame.level for frame in trace.frames), default=-120.0)
         is_heard = any(event.event == "wake" for event in trace.events)
         found = "heard" if is_heard else "missed"
@@ -183,11 +183,10 @@ def _from_microphone(
             say(f"Calibration with {source.name}. Nothing is stored; Ctrl-C ends it.")
             say(f'Near: stand a metre away. At each "now", say "{word}" once.')
             parts = session.record_words(recorder, near, session.WORD, say, judge)
-            words = [session.recording_of("near", parts, has_words=True)]
             say("Far: stand where you usually are, or three metres away. Say it with a command in")
             say(f'your own way, such as "{word}, turn on the light in the kitchen".')
-            parts = session.record_words(recorder, far, session.COMMAND, say, judge)
-            words.append(session.recording_of("far", parts, has_words=True))
+            parts += session.record_words(recorder, far, session.COMMAND, say, judge)
+            words = [session.recording_of("word", part, has_word=True) for part in parts]
             lag: session.Lag | str = "it was not measured: the sound comes from a file"
             if source.live:
                 say("The loudspeaker plays three short tones.")
@@ -197,7 +196,7 @@ def _from_microphone(
                 say("Room: live as usual, with the television if there is one. Do not say the")
                 say("wake word.")
                 sound = session.record_room(recorder, round(minutes * 60 * SAMPLE_RATE), say)
-                room = session.recording_of("room", [sound], has_words=False)
+                room = session.recording_of("room", sound, has_word=False)
         except MicrophoneBusy as error:
             raise DeviceError(f"{error}; {_STOP_IT}") from error
     return words, room, lag
@@ -230,7 +229,7 @@ def _device(options: config.MicrophoneOptions) -> Iterator[Recommendation]:
 def _lag_changes(lag: session.Lag, options: config.SpeakerOptions) -> Iterator[Recommendation]:
     wanted = lag_ms(lag.delay, lag.tail)
     if wanted != options.lag_ms:
-        why = "the loudspeaker is late, or the room goes on with its sound"
+        why = "the loudspeaker is late, or its sound lasts in the room"
         yield Recommendation("speaker.lag_ms", options.lag_ms, wanted, why)
 
 

@@ -135,8 +135,7 @@ def _judged(
     hearing: config.HearingOptions,
 ) -> MicrophoneTrial:
     found = [
-        replayer.hear(session.recording_of("word", [part], has_words=True), hearing)
-        for part in parts
+        replayer.hear(session.recording_of("word", part, has_word=True), hearing) for part in parts
     ]
     heard = sum(any(event.event == "wake" for event in trace.events) for trace in found)
     quality = measure(np.frombuffer(b"".join(parts), "<i2"), SAMPLE_RATE)

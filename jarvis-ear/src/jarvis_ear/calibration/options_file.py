@@ -10,7 +10,7 @@ from typing import Final
 from jarvis_ear.calibration.analysis import Recommendation
 from jarvis_ear.errors import ConfigError, InputError
 from jarvis_ear.options.edit import NotEditable, Value, edited
-from jarvis_ear.paths import read_regular
+from jarvis_ear.paths import read_regular, replacing
 from jarvis_ear.replay.recordings import named
 
 MAX_BYTES: Final = 1024 * 1024
@@ -55,19 +55,10 @@ def write_options(file: Path, values: Mapping[str, Value]) -> None:
         raise ConfigError(f"{named(file)}: {error}; write the values yourself") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{named(file)} is not valid TOML: {error}") from error
-    new = target.with_name(f".{target.name}.new")
     try:
-        new.unlink(missing_ok=True)
-        handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "w") as out:
-            if status is not None:
-                os.fchmod(out.fileno(), status.st_mode & 0o777)
-                if os.geteuid() == 0:
-                    os.fchown(out.fileno(), status.st_uid, status.st_gid)
-            out.write(text)
-            out.flush()
-            os.fsync(out.fileno())
-        new.replace(target)
+        with replacing(target, 0o600 if status is None else status.st_mode & 0o777) as out:
+            if status is not None and os.geteuid() == 0:
+                os.fchown(out.fileno(), status.st_uid, status.st_gid)
+            out.write(text.encode())
     except OSError as error:
-        new.unlink(missing_ok=True)
         raise InputError(f"{named(file)} cannot be written: {error.strerror}") from error

@@ -1,7 +1,7 @@
-"""Session: asks a person to speak, and records the microphone meanwhile."""
+"""Session: asks a person to speak, and records the microphone."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from statistics import median
 from typing import Final, NamedTuple
 
@@ -43,7 +43,7 @@ class Lag(NamedTuple):
     delay: Samples
     """Time from when it reports the sound to when the microphone hears it."""
     tail: Samples
-    """Time for which the room goes on with it."""
+    """Time for which its sound lasts in the room."""
     chirps: int
     """Number of chirps that were found."""
 
@@ -74,18 +74,16 @@ class Recorder:
         return bytes(data)
 
 
-def recording_of(name: str, parts: list[bytes], *, has_words: bool) -> LabelledSound:
-    """Return the recording of parts, each of which holds one wake word, or none does."""
-    spans: list[Span] = []
-    for part in parts:
-        start = spans[-1].end if spans else Samples(0)
-        spans.append(Span(start, Samples(start + len(part) // SAMPLE_BYTES)))
+def recording_of(name: str, sound: bytes, *, has_word: bool) -> LabelledSound:
+    """Return a recording that holds one wake word, or none.
 
-    def blocks() -> Iterator[Block]:
-        for span, part in zip(spans, parts, strict=True):
-            yield Block(span.start, part)
-
-    return LabelledSound(name, blocks, tuple(spans) if has_words else ())
+    Each word is a recording of its own: joined, one that the end of its time cut in two would count
+    for both times or for neither, whatever was said of it when it was recorded.
+    """
+    whole = Span(Samples(0), Samples(len(sound) // SAMPLE_BYTES))
+    return LabelledSound(
+        name, lambda: iter((Block(whole.start, sound),)), (whole,) if has_word else ()
+    )
 
 
 def record_words(
@@ -95,7 +93,7 @@ def record_words(
     say: Callable[[str], None],
     judge: Callable[[bytes], str],
 ) -> list[bytes]:
-    """Ask for a word ``count`` times, and say what became of each."""
+    """Ask for a word ``count`` times, and report each result."""
     parts = []
     for number in range(1, count + 1):
         say(f"  {number:>2} of {count}: now")

@@ -21,7 +21,7 @@ SHORTEST: Final = 13
 """Frames of the shortest wake word, 0.26 s; a click is shorter."""
 
 BELOW_LOUDEST_DB: Final = 30.0
-"""Sound further below the loudest frame of a file is no word."""
+"""Sound further below the loudest frame of a file is not a word."""
 
 ABOVE_ROOM_DB: Final = 10.0
 """Nor is sound closer to the noise of the room."""

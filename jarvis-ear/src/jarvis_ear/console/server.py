@@ -4,7 +4,6 @@ import asyncio
 import hmac
 import json
 import logging
-import os
 import re
 import time
 from collections import deque
@@ -14,8 +13,7 @@ from typing import Any, Final
 from aiohttp import WSCloseCode, WSMsgType, web
 from aiohttp.typedefs import Handler
 
-from jarvis_ear import paths
-from jarvis_ear.control.commands import MODULE_WORDS, TUNE
+from jarvis_ear.control.commands import MODULE_WORDS, TUNE, CommandRate
 from jarvis_ear.control.feed import Feed, encode
 from jarvis_ear.errors import InputError
 from jarvis_ear.page import INDEX, KIND, PATH, headers, read_assets
@@ -94,13 +92,7 @@ _TUNE: Final = re.compile(rf"{TUNE} (default|[a-z_]+=[0-9.]{{1,8}}( [a-z_]+=[0-9
 """The command with which a page stores what was tuned on it."""
 
 SEND_S: Final = 5.0
-"""Seconds; a browser that reads nothing for longer is disconnected, and reconnects by itself."""
-
-COMMANDS_PER_S: Final = 5.0
-"""Rate limit of commands, faster than a person presses a button."""
-
-BURST: Final = 20.0
-"""Commands that may arrive at once."""
+"""Seconds; a browser that reads nothing for longer is disconnected, and reconnects."""
 
 Ask = Callable[[str], Awaitable[Mapping[str, Any]]]
 
@@ -118,10 +110,8 @@ class Browser:
         self._socket = socket
         self._feed = feed
         self._ask = ask
-        self._now = now
         self._has_news = asyncio.Event()
-        self._bucket = BURST  # a token bucket
-        self._filled_at = now()
+        self._rate = CommandRate(now)
 
     async def run(self) -> None:
         """Serve until the page disconnects."""
@@ -148,7 +138,7 @@ class Browser:
 
     async def _receive(self) -> None:
         async for message in self._socket:
-            if message.type is not WSMsgType.TEXT or not self._is_within_rate():
+            if message.type is not WSMsgType.TEXT or not self._rate.allows():
                 await self._socket.close(code=WSCloseCode.POLICY_VIOLATION)
                 return
             await self._handle(message.data)
@@ -169,13 +159,6 @@ class Browser:
     async def _send(self, text: str) -> None:
         async with asyncio.timeout(SEND_S):
             await self._socket.send_str(text)
-
-    def _is_within_rate(self) -> bool:
-        now = self._now()
-        self._bucket = min(BURST, self._bucket + (now - self._filled_at) * COMMANDS_PER_S)
-        self._filled_at = now
-        self._bucket -= 1
-        return self._bucket >= 0
 
 
 MAX_MESSAGE: Final = 64 * 1024
@@ -259,12 +242,11 @@ class Pages:
         return web.json_response(answer)
 
     async def _clip(self, request: web.Request) -> web.StreamResponse:
-        """Send the sound of one clip."""
         self._guard.check_token(request_token(request.headers))
         try:
             wav = _sound_of(request.match_info["id"])
         except (OSError, InputError):
-            raise Refusal(404, "Not Found: there is no such clip any more") from None
+            raise Refusal(404, "Not Found: there is no such clip now") from None
         return web.Response(body=wav, content_type="audio/wav")
 
     async def _watch(self, request: web.Request) -> web.StreamResponse:
@@ -295,7 +277,7 @@ _NOT_OURS: Final = "the clips belong to another user: run the console as that us
 
 def _clips() -> dict[str, Any]:
     """List all clips, within milliseconds; on the event loop, because root changes its user."""
-    folder = find_folder(paths.state_folders(os.environ))
+    folder = find_folder()
     if folder is None:
         return listing(None, [])
     with opened(folder) as clips:
@@ -303,7 +285,7 @@ def _clips() -> dict[str, Any]:
 
 
 def _sound_of(clip_id: str) -> bytes:
-    folder = find_folder(paths.state_folders(os.environ))
+    folder = find_folder()
     if folder is None:
         raise FileNotFoundError
     with opened(folder) as clips:

@@ -1,6 +1,7 @@
 """Commands of the control socket."""
 
 import threading
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from functools import partial
@@ -8,9 +9,10 @@ from typing import Final, Protocol, TypeAlias
 
 from jarvis_ear.errors import JarvisEarError
 from jarvis_ear.health.report import Health
-from jarvis_ear.mute import LONGEST_S, Mute
+from jarvis_ear.mute import LONGEST_S, OWNER, Mute
 from jarvis_ear.process import NamedThread
 from jarvis_ear.wires.event_bus import MICROPHONE, MODULES
+from jarvis_ear.wires.messages import LOUDEST
 
 Answer: TypeAlias = Mapping[str, object]
 """The answer to a command; with ``error`` if it was not carried out."""
@@ -24,8 +26,6 @@ VOLUME: Final = "volume"
 
 METRICS: Final = "metrics"
 """Asks for all numbers as the text of Prometheus."""
-
-LOUDEST: Final = 100
 
 MUTE: Final = "mute"
 """Mutes the ear, or mutes it for a number of seconds: `mute 1800`."""
@@ -58,6 +58,31 @@ MODULE_WORDS: Final[Mapping[str, tuple[str, bool]]] = {
 """Further commands of an ear on a bus, for example `vision-off`: the module, and whether on."""
 
 
+COMMANDS_PER_S: Final = 5.0
+"""Rate limit of commands from a page or a broker, faster than a person presses a button."""
+
+BURST: Final = 20.0
+"""Commands that may arrive at once."""
+
+
+class CommandRate:
+    """Limits the rate of commands: a token bucket. For one thread; ``now`` never jumps back."""
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._tokens = BURST
+        self._filled_at = now()
+
+    def allows(self) -> bool:
+        """Return whether one more command is within the rate now."""
+        now = self._now()
+        self._tokens = min(BURST, self._tokens + (now - self._filled_at) * COMMANDS_PER_S)
+        self._filled_at = now
+        is_within = self._tokens >= 1
+        self._tokens -= is_within
+        return is_within
+
+
 class Modules(Protocol):
     """Switches the modules of a bus. No call blocks."""
 
@@ -76,8 +101,8 @@ class Loudspeaker(Protocol):
     def volume(self) -> int:
         """Volume in per cent."""
 
-    def set_volume(self, percent: int) -> bool:
-        """Set the volume; return whether it is stored for a restart."""
+    def set_volume(self, percent: int, by: str) -> bool:
+        """Set the volume, for ``by``; return whether it is stored for a restart."""
 
 
 class Tuner(Protocol):
@@ -106,7 +131,10 @@ class ControlCommands:
         modules: Modules | None = None,
         speaker: Loudspeaker | None = None,
         tuner: Tuner | None = None,
+        by: str = OWNER,
     ) -> None:
+        """Carry out commands of ``by``, as the log calls it."""
+        self._by = by
         self._tuner = tuner
         self._speaker = speaker
         self._metrics = metrics
@@ -147,7 +175,7 @@ class ControlCommands:
     def _answer_with_argument(self, name: str, argument: str = "") -> Answer | None:
         """Carry out a command that takes an argument; None: it is another one."""
         if name == VOLUME and self._speaker is not None:
-            return _volume(self._speaker, argument)
+            return _volume(self._speaker, argument, self._by)
         if name == TUNE and self._tuner is not None:
             return _tune(self._tuner, argument)
         return self._mute_for(argument) if name == MUTE and argument else None
@@ -157,7 +185,6 @@ class ControlCommands:
         return {"muted_by": list(mute.by), "muted_until": mute.until, "stored": mute.stored}
 
     def _mute_for(self, number: str) -> Answer:
-        """Mute the ear for a number of seconds."""
         if not (number.isascii() and number.isdigit() and 0 < int(number) <= LONGEST_S):
             return {"error": f"expected {MUTE}, or {MUTE} and 1 to {LONGEST_S} seconds"}
         self._mute.mute(for_s=int(number))
@@ -194,13 +221,13 @@ class ControlCommands:
         return partial(self._modules.switch_module, module, enabled=enabled)
 
 
-def _volume(speaker: Loudspeaker, number: str) -> Mapping[str, object]:
+def _volume(speaker: Loudspeaker, number: str, by: str) -> Mapping[str, object]:
     """Set the volume if a number is given, and return it."""
     stored = True
     if number:
         if not (number.isascii() and number.isdigit() and int(number) <= LOUDEST):
             return {"error": f"expected {VOLUME} and a whole number from 0 to {LOUDEST}"}
-        stored = speaker.set_volume(int(number))
+        stored = speaker.set_volume(int(number), by)
     return {"volume": speaker.volume, "stored": stored}
 
 

@@ -160,7 +160,7 @@ def decode(line: bytes | str) -> News:
     try:
         fields = json.loads(line)
     except (ValueError, RecursionError):
-        raise RemoteProtocolError("a line of the feed that is no JSON") from None
+        raise RemoteProtocolError("a line of the feed is not JSON") from None
     match fields:
         case {"snapshot": dict(topics)}:
             return Snapshot(topics)
@@ -211,7 +211,7 @@ class MuteSource(Protocol):
 
     @property
     def until(self) -> str:
-        """Time of day at which it opens by itself; empty: it does not."""
+        """Time of day at which the mute ends; empty: it has no end."""
 
 
 class FeedSampler:

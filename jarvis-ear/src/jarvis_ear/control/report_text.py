@@ -67,8 +67,8 @@ COUNTED: Final[Mapping[str, str]] = {
     "self_echoes": "wake words of the loudspeaker that the ear ignored",
     "speech_refused": "utterances that were not taken for those of the person",
     "echo_late": "samples of the loudspeaker that were known too late to be removed",
-    "echo_passed": "frames in which the echo canceller was out of its depth",
-    "echo_resets": "times that the echo canceller had to begin anew",
+    "echo_passed": "frames in which the echo canceller could not remove the echo",
+    "echo_resets": "restarts of the echo canceller",
     "near_misses": "near misses of the wake word",
     "clips_dropped": "clips dropped before the wake ledger, because the disk was too slow",
     "clips_unwritten": "clips that could not be written to the wake ledger",
@@ -93,7 +93,7 @@ COUNTED: Final[Mapping[str, str]] = {
     "bus_refused": "invalid messages of the event bus",
     "mqtt_replaced": "values that a newer one replaced before a slow or absent MQTT broker",
     "mqtt_refused": "commands of the MQTT broker that were not carried out",
-    "rooms_doubled": "wake words that an ear in another room answered as well",
+    "rooms_doubled": "wake words that an ear in another room also answered",
     "rooms_refused": "messages of other ears that were invalid or had another key",
     "connections_refused": "connections to the satellite that were refused",
     "rooms_foreign": "wake words of ears in other groups",
@@ -281,7 +281,7 @@ def _neighbours(report: Mapping[str, Any]) -> Iterator[Row]:
 
 
 def _others(report: Mapping[str, Any]) -> Iterator[Row]:
-    """Describe what has no row of its own, as far as there is anything to say."""
+    """Describe what has no separate row and is not zero."""
     described = {*_DESCRIBED, *report.get("counters", ())}
     for name, value in report.items():
         is_said = isinstance(value, str | int | float) and value not in (0, "", "off")

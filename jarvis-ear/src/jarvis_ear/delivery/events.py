@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, TypeAlias
 
+from jarvis_ear.wires.messages import UNCHANGED, VolumeRequest
+
 __all__ = [
     "Announced",
     "Answered",
@@ -31,6 +33,7 @@ __all__ = [
     "TurnEvent",
     "UnaskedSpeech",
     "Verdict",
+    "VolumeRequest",
 ]
 
 
@@ -123,7 +126,7 @@ class Verdict(StrEnum):
     ABANDONED = "abandoned"
     """Committed; then the person spoke again, or the ear was stopped."""
     SUPERSEDED = "superseded"
-    """The person went on speaking: the whole sentence is another turn, ``Finished.successor``."""
+    """The person continued to speak: the whole sentence is another turn, ``Finished.successor``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +232,11 @@ class Finished:
     """Id of the turn with the whole sentence, if the verdict is ``SUPERSEDED``."""
     follow_up: bool = False
     """Whether the backend asks the ear to listen after the reply."""
+    volume: VolumeRequest = UNCHANGED
+    """What it asks of the volume of replies."""
+    away: str = ""
+    """Why there was no link to the backend, in English, if the utterance waited for one until it
+    was too old."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,7 +269,7 @@ class StillWaiting:
 
 @dataclass(frozen=True, slots=True)
 class UnaskedSpeech:
-    """Speech that no turn awaits and that is no announcement. Emitted once per burst."""
+    """Speech without a turn that is not an announcement. Emitted once per burst."""
 
     chunks: int
     """Chunks in that burst, at least 1."""
@@ -272,13 +280,13 @@ class Announced:
     """An announcement: speech that belongs to no turn, complete."""
 
     turn_id: str
-    """Id of the announcement; it is no turn."""
+    """Id of the announcement; it is not a turn."""
     sounds: tuple[ReplyAudio, ...]
     """At least one, in playing order."""
     missing: int = 0
     """Chunks that did not come."""
     follow_up: bool = False
-    """Whether the ear shall listen after it."""
+    """Whether the ear listens after it."""
 
     @property
     def bytes(self) -> int:

@@ -230,7 +230,7 @@ class Outbox:
     def hold(self, turn_id: str, now: float, *, goes_on: bool) -> tuple[Effect, ...]:
         """Do not commit a turn for now: the person may say something newer.
 
-        With ``goes_on``, its sentence seems to go on: then a later run does not commit it either.
+        With ``goes_on``, its sentence seems to continue; a later run does not commit it either.
         """
         held = [effect for turn in self._find(turn_id) for effect in turn.hold(goes_on=goes_on)]
         return self._settle(tuple(held), now)

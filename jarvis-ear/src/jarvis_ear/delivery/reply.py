@@ -115,13 +115,13 @@ LONGEST_S: Final = 60.0
 class UnaskedChunks:
     """Collects chunks that no turn asked for, burst by burst: an announcement, or a stray reply.
 
-    Pure; owned by the outbox. Bound: that of a reply; a burst beyond it is no announcement. Times
+    Pure; owned by the outbox. Bound: that of a reply; a longer burst is not an announcement. Times
     are seconds of the outbox's clock.
     """
 
     def __init__(self, gap_s: float) -> None:
         self._gap_s = gap_s
-        self._chunks: dict[int, TtsChunk] | None = None  # None: it is no announcement
+        self._chunks: dict[int, TtsChunk] | None = None  # None: it is not an announcement
         self._bytes = 0
         self._count = 0
         self._began_at = 0.0
@@ -134,7 +134,7 @@ class UnaskedChunks:
         return self._count > 0
 
     def add(self, chunk: TtsChunk, now: float, *, is_trusted: bool) -> None:
-        """Add one chunk. If any of a burst is not trusted, the burst is no announcement."""
+        """Add one chunk. If any of a burst is not trusted, the burst is not an announcement."""
         if not self._count:
             self._began_at, self._chunks, self._bytes = now, {}, 0
         self._count += 1

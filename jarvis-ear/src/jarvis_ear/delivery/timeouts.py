@@ -8,7 +8,7 @@ class Timeouts:
     """Deadlines of a turn, in seconds."""
 
     fresh_s: float = 30.0
-    """Age from which an utterance is not run any more: the person has repeated it by then."""
+    """Age from which an utterance is no longer run: the person has repeated it by then."""
     start_ack_s: float = 3.0
     """From ``audio_start`` to ``listening``."""
     flush_s: float = 3.0

@@ -15,7 +15,7 @@ class SpoolState(StrEnum):
     NEW = "new"
     """It cannot have run: it may be sent."""
     HELD = "held"
-    """It cannot have run, and its sentence goes on: it must not be sent."""
+    """It cannot have run, and its sentence continues: it must not be sent."""
     SENT = "sent"
     """It may have run; not confirmed."""
     TAKEN = "taken"
@@ -94,7 +94,6 @@ def _end(verdict: Verdict, cause: Cause | None) -> DeliveryTransition:
 
 
 def _end_and_replace(verdict: Verdict, cause: Cause | None) -> DeliveryTransition:
-    """End the turn, and replace the link."""
     return DeliveryTransition(DeliveryStage.OVER, verdict, cause, replaces_link=True)
 
 

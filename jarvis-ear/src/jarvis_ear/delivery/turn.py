@@ -61,7 +61,7 @@ class DeliveryTurn:
         self.is_held = False
         """Whether it must not be committed for now."""
         self._held_back: tuple[DeliveryStage, Signal] | None = None  # what waits for the release
-        self._is_beginning = False  # the spool knows that its sentence goes on
+        self._is_beginning = False  # the spool knows that its sentence continues
         self._successor = ""
         self._timeouts = timeouts
         self._transitions = transitions
@@ -73,6 +73,7 @@ class DeliveryTurn:
             None  # chunks that the backend tried to make, once it reports that
         )
         self._asks_follow_up = False
+        self._volume = wire.UNCHANGED
         self.may_have_run = utterance.past is not Past.NEW
         """Whether it was ever committed: a reply to it may come."""
         self._refusals = 0
@@ -126,7 +127,7 @@ class DeliveryTurn:
         held_back, self._held_back = self._held_back, None
         if held_back is None or held_back[0] is not self.stage:
             return known
-        if held_back[1] is Signal.RECORDED:  # the spool has forgotten it meanwhile
+        if held_back[1] is Signal.RECORDED:  # the spool has forgotten it since
             return (*known, SetState(self.turn_id, SpoolState.SENT))
         return (*known, *self.handle(self._if_fresh(held_back[1], now), now))
 
@@ -221,7 +222,6 @@ class DeliveryTurn:
     def _entered(  # noqa: PLR0911 - one for each stage
         self, previous: DeliveryStage, now: float
     ) -> tuple[Effect, ...]:
-        """Return the effects of entering the stage."""
         match self.stage:
             case DeliveryStage.OFFERED if self._uploaded is None:
                 return (Send(wire.AudioStart(self.utterance.agent_id)),)
@@ -230,7 +230,8 @@ class DeliveryTurn:
             case DeliveryStage.FLUSHED:
                 return (SetState(self.turn_id, SpoolState.SENT),)
             case DeliveryStage.COMMITTED:
-                return (Send(wire.AudioEnd(self.utterance.agent_id)), Emit(self._sent()))
+                end = wire.AudioEnd(self.utterance.agent_id, self.utterance.wake_word)
+                return (Send(end), Emit(self._sent()))
             case DeliveryStage.DELIVERED | DeliveryStage.ANSWERING if previous not in AT_BACKEND:
                 self._reply_ends = now + self._timeouts.whole_reply_s
                 started = Emit(events.ProcessingStarted(self.turn_id))
@@ -262,7 +263,7 @@ class DeliveryTurn:
         reply = self.reply
         chunks = (reply.passed_on, reply.missing)
         ends = (self._successor, self._asks_follow_up)
-        end = events.Finished(self.turn_id, verdict, code.value, *chunks, *ends)
+        end = events.Finished(self.turn_id, verdict, code.value, *chunks, *ends, self._volume)
         return (*self._missing(), *last, Emit(end))
 
     def _adjust(self, verdict: Verdict, code: Cause) -> tuple[Verdict, Cause]:
@@ -313,6 +314,7 @@ class DeliveryTurn:
         if self.stage is DeliveryStage.ANSWERING:
             self._total = done.total_chunks
             self._asks_follow_up = done.follow_up
+            self._volume = done.volume
         return (*effects, *self.handle(Signal.REPLY_ENDED, now))
 
     def _refused(self, cause: Cause, now: float) -> tuple[Effect, ...]:

@@ -21,6 +21,8 @@ class CapturedAudio:
     here."""
     agent_id: str = ""
     """Agent that it is for, on a wire that names agents; empty: the configured one."""
+    wake_word: str = ""
+    """Wake word that it followed, as ``hey_jarvis``, on a wire that names it; empty: none."""
 
 
 class Past(Enum):
@@ -48,6 +50,8 @@ class Utterance:
     """Whether it may have run already."""
     agent_id: str = ""
     """Agent that it is for; empty: the configured one."""
+    wake_word: str = ""
+    """Wake word that it followed; empty: none, or an earlier run of the ear captured it."""
 
     @property
     def pcm(self) -> bytes:
@@ -66,7 +70,7 @@ class Draft:
     """An utterance in progress that is uploaded before it is complete.
 
     Owned by the outbox; the network thread only. It cannot run: the commit is its end, which its
-    turn sends. A backend that processes it anyway (it detected an end of its own) has ``taken`` it.
+    turn sends. A backend that processes it anyway (it detected an end itself) has ``taken`` it.
     Bound: ``MAX_PCM_BYTES``; a longer one is uploaded when it is complete.
     """
 

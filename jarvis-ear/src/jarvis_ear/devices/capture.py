@@ -12,7 +12,6 @@ from enum import StrEnum
 from typing import Final, Self, TypeAlias
 
 from jarvis_ear.audio.frames import Block
-from jarvis_ear.devices.sound_library import Quiet
 from jarvis_ear.devices.sources import EndOfSound, Source
 from jarvis_ear.errors import JarvisEarError, MicrophoneBusy, MicrophoneUnavailable
 from jarvis_ear.health.deaf_time import LossFile
@@ -134,7 +133,8 @@ class Capture:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.source = source
-        """Source of the sound. Any thread may read its counters."""
+        """Source of the sound. Any thread may read its counters, and call ``hold_quiet`` and
+        ``keep_live``."""
         self._inbox = inbox
         self._on_end = on_end
         self._on_block = on_block
@@ -171,12 +171,10 @@ class Capture:
         """Stop reading; False if the thread did not end within 2 s."""
         self._stopping.set()
         self._wake()
-        if self._thread.ident is None:
-            return True
-        self._thread.join(STOP_S)
-        if self._thread.is_alive():
+        has_ended = self._thread.end(STOP_S)
+        if not has_ended:
             _LOGGER.warning("%s did not stop within %g s", self.source.name, STOP_S)
-        return not self._thread.is_alive()
+        return has_ended
 
     def __enter__(self) -> Self:
         self.start()
@@ -198,14 +196,6 @@ class Capture:
         with self._requested:
             self._reopening = True
         self._wake()
-
-    def hold_quiet(self, quiet: Quiet) -> None:
-        """Set how quiet sound is kept back while no one needs it live. Any thread."""
-        self.source.hold_quiet(quiet)
-
-    def keep_live(self, reason: str, *, wanted: bool) -> None:
-        """Request, or no longer request, sound as it arrives: quiet sound may be kept back."""
-        self.source.keep_live(reason, wanted=wanted)
 
     @property
     def is_muted(self) -> bool:

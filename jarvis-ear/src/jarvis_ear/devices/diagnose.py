@@ -69,7 +69,6 @@ class SoundCards:
         return tuple(holder for holder in found if holder.pid != os.getpid())
 
     def _holder(self, card: SoundCard, thread: int) -> Holder:
-        """Return the program that owns ``thread``."""
         program = _PROGRAM.search(_text(self._proc / str(thread) / "status"))
         pid = int(program[1]) if program else thread
         name = _text(self._proc / str(pid) / "comm").strip()

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from jarvis_ear.audio.echo_delay import MOST_DELAY
-from jarvis_ear.paths import read_regular, write_whole
+from jarvis_ear.paths import read_object, write_whole
 from jarvis_ear.units import samples
 
 _LOGGER = logging.getLogger(__name__)
@@ -69,21 +69,18 @@ class EchoDelays:
 
     def _load(self) -> dict[str, StoredDelay]:
         try:
-            fields = json.loads(read_regular(self._path, MAX_BYTES)[0])
-            return dict(_delays(fields))
+            return dict(_delays(read_object(self._path, MAX_BYTES)))
         except FileNotFoundError:
             return {}
-        except (OSError, ValueError, TypeError, RecursionError) as error:
+        except (OSError, ValueError, TypeError) as error:
             _LOGGER.warning("%s cannot be read, the delays are found again: %s", self._path, error)
             return {}
 
 
 def _delays(fields: Mapping[str, tuple[float, float]]) -> list[tuple[str, StoredDelay]]:
-    if not isinstance(fields, dict):
-        raise TypeError("expected an object")
     found = [(devices, StoredDelay(*map(float, pair))) for devices, pair in fields.items()]
     for _, delay in found:
         is_possible = math.isfinite(delay.samples) and abs(delay.samples) <= 2 * MOST_DELAY
         if not is_possible or not abs(delay.drift) <= MOST_DRIFT:
-            raise ValueError(f"{delay.samples} samples is no delay, expected at most {MOST_DELAY}")
+            raise ValueError(f"a delay of {delay.samples} samples, expected at most {MOST_DELAY}")
     return found

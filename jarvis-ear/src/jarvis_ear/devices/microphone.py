@@ -205,7 +205,7 @@ class Microphone:
             self._reading.stream.hold(LIVE if is_live else self._quiet)
 
     def open(self) -> None:
-        """Look up the device anew and open it, or raise MicrophoneUnavailable."""
+        """Look up the device again and open it, or raise MicrophoneUnavailable."""
         self._options = self._wanted
         try:
             stream = self._library.open_input(

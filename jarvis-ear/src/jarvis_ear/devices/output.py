@@ -23,8 +23,8 @@ NONE: Final = "none"
 """Value of ``speaker.device`` for no speaker."""
 
 LATENCY_S: Final = 0.15
-"""Seconds of buffer requested from the device. A full one survives a delay of this length; how much
-of it is used is the choice of whoever writes."""
+"""Seconds of buffer requested from the device. A full one survives a delay of this length; the
+writer decides how much of it to use."""
 
 
 class Output(Protocol):
@@ -63,7 +63,7 @@ class Output(Protocol):
 
 
 class PortAudioOutput:
-    """Plays through PortAudio, in a process of its own. Owned by the speaker thread."""
+    """Plays through PortAudio, in a separate process. Owned by the speaker thread."""
 
     def __init__(
         self,

@@ -62,7 +62,7 @@ class Player:
     """Owns the output. For the speaker thread; others may read ``problem`` and ``underruns``.
 
     The output is opened for a reply, or before it by ``prepare``, and stays open for ``warm_s``
-    after the last sound, playing silence. ``pump`` has to be called every ``TICK_S`` meanwhile.
+    after the last sound, playing silence. Meanwhile, call ``pump`` every ``TICK_S``.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class Player:
         self._checked_at = 0.0
         self._track = Track(1)
         self._shaper = Shaper(1)
-        self._chime = np.empty(0, np.int16)  # what is left of it
+        self._chime = np.empty(0, np.int16)  # the rest of it
         self._far: FarEndTap | None = None
         self._volume, self._is_ducked = FULL, False
         self._ahead_s = AHEAD_S

@@ -208,7 +208,7 @@ class SoundProcess:
         """Send a request to the open stream; on failure end the process and raise StreamFailed."""
         with self._lock:
             if generation != self.generation or self._child is None:
-                raise StreamFailed("the sound system was started anew")
+                raise StreamFailed("the sound system was restarted")
             if method == "close":
                 self._is_listed = False
             try:
@@ -297,7 +297,7 @@ class RemoteStream:
         self.latency = latency
 
     def hold(self, quiet: Quiet) -> None:
-        """Set how quiet sound is kept back; a ``take`` that waits heeds it at once. Any thread."""
+        """Set how quiet sound is kept back; a ``take`` that waits obeys it at once. Any thread."""
         self._longest_s = max(self._longest_s, quiet.longest_s)
         self._process.hold(self._generation, quiet)
 

@@ -78,7 +78,7 @@ class QuietHold:
     """An ``InputStream`` that may keep quiet sound back. Owned by the thread that serves requests.
 
     Bound: ``Quiet.longest_s`` of sound and one look. ``pause`` waits for as many seconds, and
-    returns whether the daemon has something to say meanwhile, which ends the wait.
+    returns whether a message of the daemon arrived, which ends the wait.
     """
 
     def __init__(self, stream: RawInput, pause: Callable[[float], bool]) -> None:

@@ -31,7 +31,7 @@ class SampleClock:
     its capture. Sound arrives at a constant rate, so the earliest of the neighbouring blocks gives
     the best estimate of the capture time.
 
-    A file that is read faster is as good as spoken when the ear processes it: each block is used
+    A file that is read faster counts as spoken when the ear processes it: each block is used
     alone.
     """
 

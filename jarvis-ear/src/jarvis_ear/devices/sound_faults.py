@@ -108,7 +108,7 @@ class ClippingMeter:
     def is_too_much(self) -> bool:
         """Whether ``TOO_MUCH`` or more of a whole minute is clipped, which warrants a warning.
 
-        A shorter time counts as a minute, so that one loud bang after an opening is no alarm.
+        A shorter time counts as a minute, so that one loud bang after an opening is not an alarm.
         """
         clipped = sum(clipped for _, clipped in self._seconds)
         longest = max((samples for samples, _ in self._seconds), default=1)
@@ -116,7 +116,7 @@ class ClippingMeter:
 
 
 TOLERANCE_S: Final = 0.1
-"""Drivers deliver sound in periods of up to about 50 ms: a lag below twice that is no loss."""
+"""Drivers deliver sound in periods of up to about 50 ms: a lag below twice that is not a loss."""
 
 LATE_S: Final = 1.0
 """Sound servers may deliver late: samples missing for longer are lost."""

@@ -1,4 +1,4 @@
-"""Sound files: the WAV files of the sounds that tell what becomes of a turn."""
+"""Sound files: the WAV files of the sounds that report the progress of a turn."""
 
 import os
 from collections.abc import Mapping, Sequence

@@ -278,7 +278,7 @@ def prepare_source(options: config.MicrophoneOptions) -> None:
 def check_source(options: config.MicrophoneOptions, *, waits: bool) -> None:
     """Check for a configuration mistake before the start; raise DeviceError or InputError.
 
-    With ``waits``, an unknown microphone is no mistake; nor is it while the sound system is not
+    With ``waits``, an unknown microphone is not a mistake; nor is it while the sound system is not
     available or another program uses the microphone, which may change.
     """
     if options.input and kind_of(Path(options.input)) != stat.S_IFIFO:

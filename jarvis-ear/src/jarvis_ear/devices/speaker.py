@@ -21,6 +21,7 @@ from jarvis_ear.devices.sound_files import MAX_SECONDS
 from jarvis_ear.devices.volume import Volume
 from jarvis_ear.errors import SpeakerLost
 from jarvis_ear.journal.sound import SPEAKER_LOST
+from jarvis_ear.mute import OWNER
 from jarvis_ear.process import NamedThread
 
 IDLE_S: Final = 5.0
@@ -142,12 +143,12 @@ class Speaker:
         """Volume of replies in per cent."""
         return self._volume.percent
 
-    def set_volume(self, percent: int) -> bool:
+    def set_volume(self, percent: int, by: str = OWNER) -> bool:
         """Play at another volume, 0 to 100 %, from now on; return whether a restart knows it.
 
         At 0 a reply is silent and counts as played. See ``gain_of`` for what a per cent is.
         """
-        self._volume.set(percent)
+        self._volume.set(percent, by)
         self._playlist.wake()
         return self._volume.stored
 
@@ -207,7 +208,7 @@ class Speaker:
         """Stop playing this reply within 100 ms, and keep the rest of it. Never blocks.
 
         Its chunks queue, and those of later replies behind them, until ``resume`` or ``stop``. With
-        ``barge_in = "wake-word-quietly"``, the reply goes on, ducked.
+        ``barge_in = "wake-word-quietly"``, the reply continues, ducked.
         """
         if self._options.barge_in == QUIETLY:
             self._quiet_id = turn_id
@@ -236,10 +237,7 @@ class Speaker:
     def close(self) -> bool:
         """Stop playing and end the thread; return False if it did not end within 2 s."""
         self._playlist.close()
-        if self._thread.ident is None:
-            return True
-        self._thread.join(CLOSE_S)
-        return not self._thread.is_alive()
+        return self._thread.end(CLOSE_S)
 
     def __enter__(self) -> Self:
         self.start()
@@ -316,7 +314,6 @@ class Speaker:
         return item is not None
 
     def _begin(self, chunk: Chunk) -> None:
-        """Begin to play a chunk, unless it cannot be played."""
         reply = self._reply_of(chunk.turn_id)
         try:
             sound = self._decoder.open(chunk.content_type, chunk.audio, MAX_CHUNK_S)
@@ -343,7 +340,6 @@ class Speaker:
         self._sound = _Decoding(chunk.index, sound)
 
     def _decode_more(self, going: "_Decoding") -> None:
-        """Decode the next piece of a chunk."""
         try:
             pcm = going.sound.read(max(1, round(going.sound.rate * PIECE_S)))
         except UnplayableError as error:
@@ -359,7 +355,7 @@ class Speaker:
     def _flush(self) -> None:
         """Play the rest of what the resampler got.
 
-        It goes on from chunk to chunk of a reply: a new one for each would click where they meet.
+        It continues from chunk to chunk of a reply: a new one for each would click where they meet.
         """
         resampler, self._resampler = self._resampler, None
         if resampler is not None:

@@ -1,1 +1,1 @@
-"""Doctor: checks everything that the ear depends on, and says how to mend it."""
+"""Doctor: checks everything that the ear depends on, and says how to repair it."""

@@ -1,8 +1,8 @@
-"""Bundle: an archive for those who help, made by allow-lists.
+"""Bundle: an archive for a person who helps, made by allow-lists.
 
 What is not on a list is left out: no password, token, key, sound or word, no name of a file or of a
 person. Every text passes the redactor of the log, and whatever secret this process knows is masked
-in it once more.
+in it again.
 """
 
 import importlib.metadata
@@ -32,7 +32,7 @@ from jarvis_ear.log.redact import escaped, redacted
 from jarvis_ear.mute import BUS, CLOCK, OWNER
 from jarvis_ear.options.load import DEFAULT
 from jarvis_ear.options.option import Option, value_of
-from jarvis_ear.paths import read_regular, write_all
+from jarvis_ear.paths import json_objects, read_regular, write_all
 from jarvis_ear.schema import SCHEMA, Loaded
 from jarvis_ear.service.probe import EAR, run
 
@@ -272,13 +272,7 @@ def journal(manager: str) -> Iterator[dict[str, str]]:
         done = run(argv, JOURNAL_S)
     except JarvisEarError:
         return
-    for line in done.stdout.splitlines():
-        try:
-            record = json.loads(line)
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(record, dict):
-            yield record_of(record)
+    yield from map(record_of, json_objects(done.stdout))
 
 
 def record_of(record: Mapping[str, Any]) -> dict[str, str]:

@@ -2,14 +2,13 @@
 
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Final, TypeAlias, TypeVar
 
 from jarvis_ear import __version__
-from jarvis_ear.process import NamedThread
+from jarvis_ear.link.tls_and_tcp import AbandonableTask
 
 SCHEMA: Final = 1
 """Version of the JSON: a field that goes or changes its meaning raises it, a new one does not."""
@@ -88,16 +87,7 @@ def within(limit_s: float, probe: Callable[[], T]) -> T:
 
     The probe runs in a daemon thread. One that hangs is abandoned and ends with the process.
     """
-    outcome: Future[T] = Future()
-
-    def run() -> None:
-        try:
-            outcome.set_result(probe())
-        except BaseException as error:  # noqa: BLE001 - passed on to the caller
-            outcome.set_exception(error)
-
-    NamedThread(target=run, name="doctor", daemon=True).start()
-    return outcome.result(limit_s)
+    return AbandonableTask("doctor", probe).result(limit_s)
 
 
 def attempt(check: str, limit_s: float, probe: Callable[[], Results]) -> Results:

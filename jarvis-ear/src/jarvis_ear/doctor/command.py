@@ -70,7 +70,6 @@ def doctor(load: Callable[[], Loaded], *, as_json_line: bool, bundle_file: Path 
 
 
 def _asked() -> tuple[machine_checks.EarFacts, Mapping[str, str] | None]:
-    """Ask the running ear and the service manager."""
     facts, unit = machine_checks.EarFacts(refusal="it does not answer"), None
     try:
         facts = checks.within(ASK_S, machine_checks.ear_facts)

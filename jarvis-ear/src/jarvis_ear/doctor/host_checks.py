@@ -153,7 +153,7 @@ def _judge_tls(facts: HostFacts, now: float) -> Results:
 
 
 def judge_clock(facts: HostFacts) -> Results:
-    """Compare the clocks. The Date of a server has whole seconds, and is up to a trip old."""
+    """Compare the clocks. The Date of a server is in whole seconds, and as old as its way here."""
     if facts.server_at is None:
         return [skipped("clock", "the server does not tell its time")]
     skew = facts.asked_at - facts.server_at

@@ -28,7 +28,7 @@ from jarvis_ear.errors import ConfigError, DeviceError
 from jarvis_ear.units import SAMPLE_BYTES, SAMPLE_RATE
 
 OPEN_S: Final = 12.0
-"""Time-out of a look at the devices: the sound process has shorter ones of its own."""
+"""Time-out of a look at the devices: the sound process has its own, shorter ones."""
 
 LISTEN_S: Final = 12.0
 """Time-out of a second of sound, with the time to open the device."""
@@ -42,7 +42,7 @@ QUIETEST_DBFS: Final = -80.0
 PERCENT_CLIPPED: Final = 100 * TOO_MUCH
 """Clipped samples in per cent from which the running ear warns as well."""
 
-_LIST: Final = "jarvis-ear devices lists what there is; choose one with microphone.device"
+_LIST: Final = "jarvis-ear devices lists all; choose one with microphone.device"
 
 KNOWN_MODELS: Final[Mapping[str, str]] = {
     "melspectrogram.onnx": "ba2b0e0f8b7b875369a2c89cb13360ff53bac436f2895cced9f479fa65eb176f",
@@ -206,7 +206,7 @@ def judge_report(report: Mapping[str, Any]) -> Results:
     """Judge microphone and sound by the report of a running ear, which holds the device."""
     source = str(report.get("source", ""))
     if not source.startswith("microphone "):
-        source = "a sound file"  # whose name is that of its owner
+        source = "a sound file"  # its name may be private
     if report.get("muted_by"):
         text = f"closed: the ear is muted by the {', '.join(report['muted_by'])}"
         return [skipped("microphone", text), skipped("sound", "the microphone is closed")]
@@ -237,7 +237,7 @@ def judge_loudspeaker(
     told = str((report or {}).get("speaker", ""))
     problem = told if told not in ("", "fine") else problem
     if problem:
-        fix = "jarvis-ear devices lists what there is; speaker.device chooses one, or none"
+        fix = "jarvis-ear devices lists all; speaker.device chooses one, or none"
         return [warn("loudspeaker", f"replies are not heard: {problem}", fix)]
     return [ok("loudspeaker", "found" if report is None else "the running ear can use it")]
 

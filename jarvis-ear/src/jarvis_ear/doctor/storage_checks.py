@@ -1,6 +1,5 @@
 """Storage checks: spool, ledger and disk. They read names and verdicts, and change nothing."""
 
-import json
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -106,7 +105,7 @@ def ledger_facts(folder: Path, now: datetime) -> LedgerFacts:
     counted: Counter[str] | None = None
     for name in (OLD_FILE, FILE):
         try:
-            lines = paths.read_regular(folder / name, 4 * _MB)[0].splitlines()
+            lines = paths.read_regular(folder / name, 4 * _MB)[0]
         except FileNotFoundError:
             continue
         except PermissionError:
@@ -117,10 +116,9 @@ def ledger_facts(folder: Path, now: datetime) -> LedgerFacts:
     return LedgerFacts(counted)
 
 
-def _recent_verdicts(lines: list[bytes], since: datetime) -> Iterator[str]:
-    for line in lines:
-        with suppress(ValueError, KeyError, TypeError, RecursionError, AttributeError):
-            fields = json.loads(line)
+def _recent_verdicts(lines: bytes, since: datetime) -> Iterator[str]:
+    for fields in paths.json_objects(lines):
+        with suppress(ValueError, KeyError, TypeError):
             verdict = Verdict(fields["verdict"])
             if datetime.fromisoformat(fields["time"]) >= since:
                 yield str(verdict)

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import date
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from jarvis_ear.paths import read_regular, write_whole
+from jarvis_ear.paths import read_object, write_whole
 
 FILE: Final = "deaf.json"
 
@@ -55,7 +55,7 @@ class DeafTime:
         if self._path is None:
             return 0.0
         try:
-            fields = _read(self._path)
+            fields = read_object(self._path, MAX_BYTES)
             return float(fields["seconds"]) if fields["day"] == today.isoformat() else 0.0
         except (OSError, ValueError, KeyError, TypeError):
             return 0.0
@@ -96,7 +96,7 @@ class LossFile:
         if self._path is None:
             return 0.0
         try:
-            fields = _read(self._path)
+            fields = read_object(self._path, MAX_BYTES)
             since_s = self._monotonic() - float(fields["at"])
             gone_s = float(fields["gone_s"])
         except (OSError, ValueError, KeyError, TypeError):
@@ -118,14 +118,3 @@ class LossFile:
         if self._path is not None:
             with suppress(OSError):
                 self._path.unlink(missing_ok=True)
-
-
-def _read(path: Path) -> dict[str, Any]:
-    """Return the fields of a small file, or raise ``OSError``, ``ValueError`` or ``TypeError``."""
-    try:
-        fields = json.loads(read_regular(path, MAX_BYTES)[0])
-    except RecursionError:
-        raise ValueError("too deeply nested") from None
-    if not isinstance(fields, dict):
-        raise TypeError(fields)
-    return fields

@@ -54,9 +54,9 @@ class Beat:
 
     @property
     def is_alive(self) -> bool:
-        """Whether a watchdog of ``STALE_S`` would be fed: no part is stuck, and the beat goes on.
+        """Whether a watchdog of ``STALE_S`` would be fed: no part is stuck, and the beat continues.
 
-        Any thread may read it; it becomes False when the main thread hangs, too.
+        Any thread may read it; it also becomes False when the main thread hangs.
         """
         return not self.stuck and self._monotonic() - self._counted_at <= STALE_S
 
@@ -72,7 +72,7 @@ class Watchdog:
     """Decides when to feed the watchdog of the service manager. Owned by the main thread.
 
     It is due twice in each time-out, and only if the beat has changed since the last time and no
-    part is stuck. It has no thread of its own, so a hung main thread does not feed the watchdog.
+    part is stuck. It has no thread, so a hung main thread does not feed the watchdog.
     """
 
     def __init__(

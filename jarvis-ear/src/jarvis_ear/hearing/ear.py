@@ -57,7 +57,7 @@ from jarvis_ear.units import STEP_SAMPLES, Samples, samples
 _HEARS_ENDPOINTS: Final = (State.LISTENING, State.CAPTURING, State.FOLLOW_UP)
 _HEARS_NOTHING: Final = (State.MUTED, State.DEAF)
 _MAY_GO_ON: Final = (State.THINKING, State.IDLE)
-"""States in which a sentence may go on: it is being answered, or was answered without sound."""
+"""States in which a sentence may continue: it is being answered, or was answered without sound."""
 
 CALM: Final = (State.IDLE, *_HEARS_NOTHING)
 """States without a conversation, in which the ear may be replaced."""
@@ -222,7 +222,7 @@ class Ear:
 
     @property
     def expects_more(self) -> bool:
-        """Whether the sentence of the newest utterance may still go on."""
+        """Whether the sentence of the newest utterance may still continue."""
         return self.now < self._go_on_until and self.state in _MAY_GO_ON
 
     def _judge(self, judged: tuple[WakeJudgement, ...]) -> tuple[Effect, ...]:
@@ -353,7 +353,7 @@ class Ear:
         return self._advance(SpeechResumed(at)) + self._grow()
 
     def _end_sentence(self) -> None:
-        """Drop the sound of the newest utterance: its sentence does not go on."""
+        """Drop the sound of the newest utterance: its sentence does not continue."""
         self._go_on_until = Samples(0)
         self._is_resumed = False
         self._collector.forget()
@@ -397,7 +397,7 @@ class Ear:
     def _listen_without_word(self, since: Samples, *, tail: float = 0.0) -> None:
         """Wait for speech about as loud as the last wake word of the session, if there is one.
 
-        Speech that goes on without a pause from before ``since`` has to be as loud as ``tail``.
+        Speech that continues without a pause from before ``since`` has to be as loud as ``tail``.
         """
         self._word = NO_WORD
         self._level.expect_no_word()

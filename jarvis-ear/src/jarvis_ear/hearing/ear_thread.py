@@ -119,16 +119,11 @@ class EarThread:
         """Number of samples that never arrived (any thread may read it)."""
         return self._framer.samples_lost
 
-    @property
-    def gaps(self) -> int:
-        """Number of gaps between two frames (any thread may read it)."""
-        return self._framer.gaps
-
     def counters(self) -> Mapping[str, int]:
         """Return what the ear lost and refused, and the counters of its own voice."""
         own_voice = self._ear.own_voice
         return {
-            "gaps_in_sound": self.gaps,
+            "gaps_in_sound": self._framer.gaps,
             "gap_samples": self.samples_lost,
             "played_dropped": self.played_dropped,
             "speech_refused": self._ear.refused,

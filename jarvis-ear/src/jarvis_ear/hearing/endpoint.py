@@ -72,7 +72,7 @@ class Demand:
     loudness: float = 0.0
     """Least mean of the ``LOUDEST_FRAMES`` highest levels."""
     because_of_talk: bool = False
-    """Whether ``loudness`` is that high because somebody talked before."""
+    """Whether ``loudness`` is that high because of talk before the wake word."""
     noise: float = 0.0
     """Least mean of these levels if the speech is short, see ``SHORT_FRAMES``."""
     certain: bool = False
@@ -132,8 +132,8 @@ class Endpointer:
         """Wait for speech; speech before ``since`` does not count.
 
         An utterance has to meet ``demand`` at its end. One begins only when a syllable is at least
-        as loud (mean square) as ``first``, or as ``tail`` if it goes on without a pause from before
-        ``since``.
+        as loud (mean square) as ``first``, or as ``tail`` if it continues without a pause from
+        before ``since``.
         """
         self._since = since
         self._demand = demand
@@ -152,8 +152,8 @@ class Endpointer:
     def begin(self, start: Samples, least: Samples, until: Samples | None = None) -> None:
         """Open the utterance at ``start`` (pre-roll included); ``least`` is its minimum speech.
 
-        From ``until`` on, it ends as soon as it does not meet the demand: what the room says holds
-        up nobody.
+        From ``until`` on, it ends as soon as it does not meet the demand: talk in the
+        room does not delay the end.
         """
         self._limit = Samples(start + self._max)
         self._least = least
@@ -201,7 +201,7 @@ class Endpointer:
         return None
 
     def _forget_run(self) -> None:
-        """Clear peak and run: sound before the speech is no measure of its level."""
+        """Clear peak and run: sound before the speech is not a measure of its level."""
         self._run_start = None
         self._peak = 0.0
         self._spoken = Samples(0)
@@ -240,7 +240,7 @@ class Endpointer:
         return None if refusal is None else SpeechDiscarded(self._last_spoken, refusal)
 
     def _is_fading(self, frame: Frame, *, spoken: bool) -> bool:
-        """Whether the frame goes on with the last word, although it is quiet."""
+        """Whether the frame continues the last word, although it is quiet."""
         is_next = frame.start <= self._last_spoken + LONGEST_CLOSURE
         above = ABOVE_ROOM_SPOKEN if spoken else ABOVE_ROOM
         audible = max(self._peak * BELOW_AUDIBLE, self._quietest * above)

@@ -66,7 +66,7 @@ class WakeDetected:
 
 @dataclass(frozen=True, slots=True)
 class ListenRequested:
-    """Somebody asked the ear to listen without the wake word: a button, for example."""
+    """A request to listen without the wake word: by a button, for example."""
 
     at: Samples
     """Position in the stream at that time. The sound before it may still be on its way."""
@@ -86,7 +86,7 @@ class RefusalReason(StrEnum):
     TOO_QUIET = "too_quiet"
     """It is much quieter than the wake word."""
     TALK = "talk"
-    """It is no louder than those who talked before the wake word, the television for example."""
+    """It is no louder than people who talked before the wake word, the television for example."""
     NOISE = "noise"
     """It is hardly speech, or short and no louder than the noise before the wake word."""
 
@@ -111,7 +111,7 @@ class SpeechEnded:
 
 @dataclass(frozen=True, slots=True)
 class SpeechResumed:
-    """The person goes on with the sentence whose end was just called."""
+    """The person continues the sentence whose end was just detected."""
 
     at: Samples
     """First sample of the further speech."""
@@ -208,7 +208,7 @@ class AnsweredElsewhere:
 
 @dataclass(frozen=True, slots=True)
 class MicrophoneLost:
-    """No sound comes from the microphone any more."""
+    """Sound no longer comes from the microphone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,6 +299,8 @@ class SendUtterance:
     utterance: CapturedUtterance
     agent_id: str = ""
     """Agent that the wake word names; empty: the configured one."""
+    wake_word: str = ""
+    """``WakeWord.id`` of the word that began the session; empty: it began without one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -335,12 +337,12 @@ class HoldTurn:
 
     turn_id: str
     goes_on: bool
-    """Whether the sentence of the turn goes on; else a wake word was detected."""
+    """Whether the sentence of the turn continues; else a wake word was detected."""
 
 
 @dataclass(frozen=True, slots=True)
 class ResumeTurn:
-    """Nothing was said after all: go on with the turn where it was held."""
+    """Nothing was said after all: continue the turn where it was held."""
 
     turn_id: str
 
@@ -392,7 +394,7 @@ class ShadowDiffered:
 
 @dataclass(frozen=True, slots=True)
 class SpeechRefused:
-    """Speech after the wake word was refused, and the ear goes on listening."""
+    """Speech after the wake word was refused, and the ear continues to listen."""
 
     turn_id: str
     refusal: RefusalReason
@@ -402,7 +404,7 @@ class SpeechRefused:
 
 @dataclass(frozen=True, slots=True)
 class PersonOverReply:
-    """A person began, or ceased, to speak while the loudspeaker plays."""
+    """A person began, or stopped, speaking while the loudspeaker plays."""
 
     turn_id: str
     """The open turn, or empty."""

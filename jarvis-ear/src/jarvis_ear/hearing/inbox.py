@@ -107,7 +107,7 @@ class Inbox:
             self._changed.notify_all()
 
     def close(self) -> None:
-        """Wake all waiting threads; nothing is accepted any more."""
+        """Wake all waiting threads; nothing more is accepted."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()

@@ -132,7 +132,7 @@ class OwnVoice:
         return now < self._person_until
 
     def masks(self, level: float) -> bool:
-        """Whether sound of this level, a mean square, may be what is left of the echo."""
+        """Whether sound of this level, a mean square, may be residual echo."""
         return level * FRAME_SAMPLES < REMOVED * max(self._echo, default=0.0)
 
     def is_own(self, position: Samples) -> bool:

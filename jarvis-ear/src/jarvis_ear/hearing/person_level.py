@@ -57,14 +57,14 @@ BEFORE_WORD: Final = Samples(ROOM + ROOM_ENDS)
 """Time before a detection at which that sound begins."""
 
 REPLY_TAIL: Final = samples(1000)
-"""Sound before the end of a reply that shows how loud the microphone hears it. The room goes on
-with the reply for some 0.3 s, but never louder."""
+"""Sound before the end of a reply that shows how loud the microphone hears it. Its reverberation
+lasts some 0.3 s, but is never louder."""
 
 PIECES: Final = 5
 """Pieces of that sound: what is as loud in most of them comes again and again; a door does not."""
 
 TALK_SHARE: Final = 1 / 3
-"""Least share of speech in a room where somebody talks. Measured: television 0.32 to 0.96 (5 to
+"""Least share of speech in a room where people talk. Measured: television 0.32 to 0.96 (5 to
 95 %), one more wake word 0.16, household at most 0.28, 5 dB below the person 0.5."""
 
 NOISE_SHARE: Final = 1 / 2
@@ -101,7 +101,7 @@ Levels: TypeAlias = npt.NDArray[np.float64]
 class PersonLevel:
     """Levels that tell the person from others, as mean squares. Owned by the ear thread.
 
-    0 stands for no demand: nobody said the wake word.
+    0: no demand, because there was no wake word.
     """
 
     def __init__(self, below_word_db: float) -> None:

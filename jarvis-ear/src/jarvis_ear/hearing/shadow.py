@@ -1,4 +1,4 @@
-"""Shadow threshold: what a second threshold would have done, without waking anybody."""
+"""Shadow threshold: what a second threshold would have done, without waking the ear."""
 
 from typing import Final
 

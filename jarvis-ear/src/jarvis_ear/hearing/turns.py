@@ -227,7 +227,7 @@ class TurnMachine:
         self._sent_id = ""  # of the newest utterance
         self._played_id = ""  # of the newest reply or announcement
         self._session_id = ""
-        self._agent_id = ""  # that the wake word of the session names
+        self._word: config.WakeWord | None = None  # that began the session
 
     @property
     def state(self) -> State:
@@ -287,7 +287,7 @@ class TurnMachine:
                 return False
 
     def _note_held(self, event: Event) -> None:
-        """Note how far the delivery of the held turn came meanwhile."""
+        """Note how far the delivery of the held turn has come."""
         if self._held is None or not isinstance(event, ReplyStarted):
             self._held = None  # it is over
         elif self._held.state is State.THINKING:
@@ -319,7 +319,8 @@ class TurnMachine:
                 case Order.SEND:
                     assert isinstance(event, SpeechEnded)  # noqa: S101 - guaranteed by the table
                     self._sent_id = self._turn_id
-                    yield SendUtterance(self._turn_id, event.utterance, self._agent_id)
+                    by = ("", "") if self._word is None else (self._word.agent_id, self._word.id)
+                    yield SendUtterance(self._turn_id, event.utterance, *by)
                 case Order.DROP:
                     answered_by = event.ear if isinstance(event, AnsweredElsewhere) else ""
                     yield TurnDropped(self._close(), _reason(event), answered_by)
@@ -368,7 +369,7 @@ class TurnMachine:
         word = event if isinstance(event, WakeDetected) else None
         if isinstance(event, WakeDetected | ListenRequested) or not self._session_id:
             self._session_id = self._new_id()
-            self._agent_id = "" if word is None else word.word.agent_id
+            self._word = None if word is None else word.word
             if self._held is not None and self._held.goes_on:  # it does not: a wake word came
                 self._held = replace(self._held, goes_on=False)
                 yield HoldTurn(self._held.reply_id, goes_on=False)

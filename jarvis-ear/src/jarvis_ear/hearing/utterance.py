@@ -85,7 +85,7 @@ class RecentFrames:
 class Collector:
     """Keeps the frames of the utterance in progress. Owned by the ear thread.
 
-    A finished utterance is kept until ``forget``, because its sentence may go on.
+    A finished utterance is kept until ``forget``, because its sentence may continue.
     Bounded by the endpointer, which ends every utterance at the maximum length.
     """
 

@@ -70,7 +70,7 @@ class WakeJudgement:
 
 VERIFIER_ZERO: Final = 1.5
 """Output of the verifier that leaves the score as it is; a higher one raises the score. With 1.0,
-what is left of the echo of a reply woke the ear in 1 of 24 replies."""
+the residual echo of a reply woke the ear in 1 of 24 replies."""
 
 VERIFIER_SLOPE: Final = 1.5
 """Weight of the score, as the logarithm of its odds, against the output of the verifier. Measured

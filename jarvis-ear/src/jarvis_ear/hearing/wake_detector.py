@@ -39,7 +39,7 @@ instead, 1 to 3 of 100 words in noise are missed."""
 
 RISEN: Final = 0.5
 """Score of the wake model until which the verifier's word counts later: it knows the wake word
-before its end, and what is left of the word would be taken for a command."""
+before its end, and the rest of the word would be taken for a command."""
 
 HELD_STEPS: Final = 2
 """Steps until it counts, 160 ms, unless the score rises before. Of 40 wake words alone, some among
@@ -195,7 +195,7 @@ class _WordJudge:
         return WakeJudgement(at, score, look, self._word, detected)
 
     def _settled(self, score: float, look: SecondLook | None) -> _Found:
-        """Return what counts at this step: it, or an earlier one whose word was still going on."""
+        """Return what counts at this step: it, or an earlier one whose word was not over."""
         due = self._held.popleft()
         self._held.append(_NOTHING)
         if look is None:

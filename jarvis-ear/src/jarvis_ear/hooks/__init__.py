@@ -1,1 +1,1 @@
-"""Programs and a URL that are told what the ear does."""
+"""Programs and a URL that get events of the ear."""

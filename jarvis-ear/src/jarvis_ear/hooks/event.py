@@ -1,8 +1,8 @@
-"""Hook event: what the ear does, as a program or a URL is told it, and the queue of such events."""
+"""Hook event: what a program or a URL gets about the ear, and the queue of such events."""
 
 import json
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Final
 
 from jarvis_ear.link.mailbox import Mailbox
@@ -46,19 +46,9 @@ class HookEvent:
 
     def body(self) -> bytes:
         """Return the JSON object, in ASCII, with all keys."""
-        fields = {
-            "schema": SCHEMA_VERSION,
-            "event": self.name,
-            "at": stamp(self.at_s),
-            "agent_id": self.agent_id,
-            "turn_id": self.turn_id,
-            "state": self.state,
-            "previous": self.previous,
-            "reason": self.reason,
-            "verdict": self.verdict,
-            "code": self.code,
-        }
-        return json.dumps(fields).encode()
+        fields = asdict(self)
+        event, at = fields.pop("name"), stamp(fields.pop("at_s"))
+        return json.dumps({"schema": SCHEMA_VERSION, "event": event, "at": at, **fields}).encode()
 
 
 class HookQueue(Mailbox[HookEvent]):

@@ -83,8 +83,7 @@ class Hooks:
 
     def __exit__(self, *_: object) -> None:
         self._is_open = False
-        if not self._thread.stop(STOP_S):
-            _LOGGER.warning("the hooks did not stop within %.1f s", STOP_S)
+        self._thread.stop(STOP_S)
 
     def _put(self, event: HookEvent) -> None:
         """Queue an event for its receivers. Called under the lock."""
@@ -112,7 +111,7 @@ class Hooks:
         )
 
     async def _serve(self, events: HookQueue, tell: Callable[[HookEvent], Awaitable[None]]) -> None:
-        """Deliver one event after the other, for ever."""
+        """Deliver one event after the other until cancelled."""
         arrived = asyncio.Event()
         with events.waking(arrived.set):
             while True:

@@ -77,7 +77,7 @@ class _Program:
             os.close(descriptor)
 
     def end(self) -> int:
-        """Kill what is left of its group, and return the exit status, or -1 times a signal.
+        """Kill the rest of its group, and return the exit status, or -1 times a signal.
 
         The group exists until the process is reaped, so that its number means no other one.
         """
@@ -149,4 +149,4 @@ def missing_programs(options: HookOptions) -> Iterator[tuple[str, str]]:
     path = os.environ.get("PATH", _ENVIRONMENT["PATH"])
     for name, command in options.programs.items():
         if shutil.which(command[0], path=path) is None:
-            yield name, f"{command[0]} is no program that can be run"
+            yield name, f"{command[0]} is not a program that can be run"

@@ -43,7 +43,9 @@ OF_EVENTS: Final[Mapping[str, Field]] = {
     "BUS": Field("address of the event bus"),
     "BROKER": Field("address of the MQTT broker"),
     "MUTED_BY": Field("who muted the microphone"),
-    "MUTED_UNTIL": Field("time of day at which the microphone opens by itself"),
+    "MUTED_UNTIL": Field("time of day at which the mute ends"),
+    "VOLUME_PERCENT": Field("the new volume of replies", "%"),
+    "SET_BY": Field("who set it: `owner`, `broker` or `backend`"),
     "CHANGED": Field("options that a reload changed, or `nothing`"),
     "HOOK": Field("the hook: an event of the options `hooks`, or `url`"),
     "PLACE": Field("the file or folder in question"),
@@ -116,6 +118,15 @@ class Remedy:
     words: str
     command: str = ""
     """The exact command to type; empty: none."""
+
+
+def advice_for(advice: str, systemctl: str) -> str:
+    """Return an advice that is true for an ear: its ``systemctl`` is empty in a terminal."""
+    if systemctl:
+        return advice.replace("(systemctl ", f"({systemctl} ")
+    restart = "(systemctl restart jarvis-ear)"
+    parts = advice.replace(restart, "(end the ear, and start it again)").split("; ")
+    return "; ".join(part for part in parts if "(systemctl " not in part)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ STARTED: Final = Kind(
     "Started",
     "e9eff41f7a164bf59f008f8ff14dd8e0",
     "jarvis-ear @VERSION@ starts",
-    "It looks for the microphone and for the backend; each has records of its own.",
+    "It looks for the microphone and for the backend; each has its own records.",
 )
 
 STOPPED: Final = Kind(
@@ -75,7 +75,7 @@ SECOND_EAR: Final = Kind(
     "Reason: @REASON@\n\nTwo ears with the same folder would take each other's utterances.",
     (
         Remedy("the other process", "pgrep -a -f jarvis-ear"),
-        Remedy("to run both, give one a folder of its own: `spool.dir`"),
+        Remedy("to run both, give each its own folder: `spool.dir`"),
     ),
 )
 
@@ -86,8 +86,7 @@ MUTED: Final = Kind(
     "The microphone is closed: no program hears through the ear. It was muted by the owner "
     "(jarvis-ear mute), by the clock in the hours of `microphone.mute_between`, or by a member of "
     "the bus of `bus.url` that switched the module `audio` off. Neither a restart nor a new "
-    "microphone ends it. The clock, and a mute for a given time, end by themselves: see "
-    "MUTED_UNTIL.",
+    "microphone ends it. A mute by the clock, or for a given time, ends at MUTED_UNTIL.",
     (Remedy("to unmute", "jarvis-ear unmute"),),
 )
 
@@ -218,7 +217,7 @@ WAKE_LEDGER_TROUBLE: Final = Kind(
     "WakeLedgerTrouble",
     "e1b2e4c96ffeeba046e6e77cb42190ae",
     "The wake ledger in @PLACE@ cannot be written",
-    "Reason: @REASON@\n\nClips of wake words and near misses are lost; the ear itself goes on. "
+    "Reason: @REASON@\n\nClips of wake words and near misses are lost; the ear itself continues. "
     "Logged at most once an hour.",
     (
         Remedy("free space", "df -h /var/lib"),

@@ -140,6 +140,32 @@ SPEAKER_LOST: Final = Kind(
     ),
 )
 
+VOLUME_SET: Final = Kind(
+    "VolumeSet",
+    "5b6cb00f3ff94d00acb2ae1ab9185785",
+    "The @SET_BY@ set the volume of replies to @VOLUME_PERCENT@ %",
+    "The owner typed `jarvis-ear volume`, a client of the MQTT broker set it, or the backend did "
+    "because a person asked for it. It counts until the next change, restarts included.",
+    (
+        Remedy("to set it", "jarvis-ear volume 60"),
+        Remedy("to forbid it to the backend: `backend.may_set_volume = false`"),
+        Remedy("every change of today", "journalctl -u jarvis-ear --since today EVENT=VolumeSet"),
+    ),
+)
+
+VOLUME_REFUSED: Final = Kind(
+    "VolumeRefused",
+    "29fe68f62b144a9c9a7542fc738ce683",
+    "A request of the backend to change the volume was refused",
+    'Reason: @REASON@\n\nThe end of a reply asked for another volume, as after "louder". The '
+    "reply itself was played, and the volume stays. Repetitions are logged at growing intervals.",
+    (
+        Remedy("what a backend may send: docs/protocols.md"),
+        Remedy("to allow it: `backend.may_set_volume = true`"),
+        Remedy("to set it yourself", "jarvis-ear volume 60"),
+    ),
+)
+
 CHUNKS_MISSING: Final = Kind(
     "SentencesMissing",
     "058adb3d2bac7b7db16555509c01266e",
@@ -172,7 +198,7 @@ _RAISE_GAIN: Final = Remedy(
 _LOWER_GAIN: Final = Remedy("if the word is clipped, lower the gain")
 _NEARER: Final = Remedy(
     "if the level is less than 20 dB above the noise floor, speak nearer to the microphone, or "
-    "move it away from what is loud"
+    "move it away from sources of noise"
 )
 _MISSED: Final = (_LOWER_THRESHOLD, _RAISE_GAIN, _LOWER_GAIN, _NEARER)
 
@@ -181,7 +207,7 @@ NEAR_MISS: Final = Kind(
     "a09342809a3d0c7bb880b55dde530f8a",
     "Nearly the wake word: score @WAKE_SCORE@",
     "Probably: @REASON@\n\nThe wake model scored a stretch of sound 0.2 or more, but the ear did "
-    "not wake: somebody said the wake word and it was missed, or something similar. LEVEL, "
+    "not wake: a person said the wake word and it was missed, or said something similar. LEVEL, "
     "NOISE_FLOOR and CLIPPED_PERCENT in the record say how the microphone heard it.",
     _MISSED,
 )
@@ -191,8 +217,9 @@ NEAR_MISSES: Final = Kind(
     "77bb9ad2218460d9f62baf4703dd74d2",
     "@NEAR_MISSES@ near misses of the wake word in an hour",
     "Probably: @REASON@\n\nLogged an hour after the first of them. The fields are those of the one "
-    "with the best score, @WAKE_SCORE@. A few are normal with a television. If people say the wake "
-    "word in vain, the remedies help. With `log.level` set to debug, each has a record.",
+    "with the best score, @WAKE_SCORE@. A few are normal with a television. If the ear does not "
+    "wake when people say the wake word, the remedies help. With `log.level` = debug, each has "
+    "a record.",
     (*_MISSED, Remedy("the near misses of the last hour", "jarvis-ear status")),
 )
 
@@ -202,7 +229,7 @@ SHADOW_DIFFERED: Final = Kind(
     "The shadow threshold @REASON@ (score @WAKE_SCORE@)",
     "The threshold in `hearing.wake.shadow_threshold` differs from the one in force: it "
     "would have woken where the ear did not, or the reverse. If it woke only where people said the "
-    "wake word, or stayed asleep only where nobody did, it is the better one.",
+    "wake word, or stayed asleep only where no one did, it is the better one.",
     (
         Remedy(
             "what it would have done today",
@@ -220,8 +247,8 @@ SPEECH_REFUSED: Final = Kind(
     "The wake word was detected, but what followed does not seem to be speech of the same person, "
     "and was not sent. It is @BELOW_WAKE_WORD_DB@ dB quieter than the wake word. CAUSE too_quiet: "
     "that is too much; talk: the television or other people talked before the wake word, and it is "
-    "no louder than they are; noise: it is hardly speech. The ear goes on listening, and plays the "
-    "sound nothing_heard if no more speech follows. REFUSED in the record of the turn counts it.",
+    "no louder than they are; noise: it is hardly speech. The ear continues to listen, and plays "
+    "the sound nothing_heard if no more speech follows. REFUSED in the record counts it.",
     (
         Remedy("if it was a command, say it as loudly as the wake word, and nearer"),
         Remedy("if soft speech is refused, raise `hearing.endpointing.below_wake_word_db`"),
@@ -236,8 +263,8 @@ UNASKED_SPEECH: Final = Kind(
     "UnaskedSpeech",
     "ac49ff18dc5ede65632c5346e9a2066e",
     "The backend sent unrequested speech",
-    "@REASON@\n\nIt came while no turn awaited a reply, and is no announcement: it is late, it has "
-    "no beginning or no end, it may answer a turn that was lost or another ear with the same "
+    "@REASON@\n\nIt came while no turn awaited a reply, and is not an announcement: it is late, "
+    "it has no beginning or no end, it may answer a lost turn or another ear with the same "
     "`backend.agent_id`, or `speaker.announcements` is off. It is not played.",
     (
         _BACKEND_LOG,
@@ -249,7 +276,7 @@ KINDS: Final = (
     *(MICROPHONE_OPENED, MICROPHONE_LOST, MICROPHONE_BUSY, MICROPHONE_STILL_LOST),
     MICROPHONE_FOUND,
     *(MICROPHONE_SILENT, MICROPHONE_HEARD_AGAIN, MICROPHONE_MONITOR),
-    *(SOUND_CLIPPED, SOUND_LOST, SPEAKER_LOST),
+    *(SOUND_CLIPPED, SOUND_LOST, SPEAKER_LOST, VOLUME_SET, VOLUME_REFUSED),
     *(
         SELF_ECHO,
         NEAR_MISS,

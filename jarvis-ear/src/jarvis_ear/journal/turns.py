@@ -81,7 +81,7 @@ REPLACED: Final = Kind(
     ENDED,
     "5d6d409b1d2b44359d259e5f0a85e9a8",
     "Turn @TURN_ID@ was not sent: a newer utterance replaced it",
-    "The utterance waited for the backend when the person spoke again, or hushed the ear. The "
+    "The utterance waited for the backend when the person spoke again, or stopped the ear. The "
     'command was not run. `backend.waiting = "queue"` sends both utterances in order.',
     (_RECORDS, _LINK),
     "replaced",
@@ -101,7 +101,7 @@ SUPERSEDED: Final = Kind(
     ENDED,
     "5832e6fce1ee7cf452036e3f2f1af05b",
     "Turn @TURN_ID@ was only the beginning of a sentence",
-    "The person went on speaking within `hearing.endpointing.go_on_ms` after the end was called. "
+    "The person continued within `hearing.endpointing.go_on_ms` after the end was detected. "
     "The whole sentence is another turn, SUPERSEDED_BY in the record. CAUSE not_committed: the "
     "beginning was not run; committed: the backend had it already and may have run it, but its "
     "reply is not played. If this happens often, raise `hearing.endpointing.hangover_ms`.",
@@ -134,7 +134,7 @@ DROPPED: Final = Kind(
     "Turn @TURN_ID@ ended before anything was sent: @CAUSE@",
     "It was interrupted: by another wake word (WakeDetected), a mute (Muted), the loss of the "
     "microphone (MicrophoneLost) or the end of the sound (SoundEnded). ResumptionDiscarded: a "
-    "sentence seemed to go on and did not; the turn CONTINUES went on as before.",
+    "sentence seemed to continue and did not; the turn CONTINUES continued as before.",
     (_RECORDS,),
     "dropped",
 )
@@ -144,15 +144,16 @@ ANSWERED_ELSEWHERE: Final = Kind(
     "e062247607ce69b1ea4f77de23028fdc",
     "Turn @TURN_ID@ is answered by the ear @ANSWERED_BY@",
     "An ear of the same `rooms.group` heard the wake word better, or had answered already. Nothing "
-    "was sent, and a reply that the wake word had paused went on. If the wrong room answers, make "
-    "the microphones equally sensitive: raise `hearing.heard.gain_db` of the one that hears less.",
+    "was sent, and a reply that the wake word had paused continued. If the wrong room answers, "
+    "make the microphones equally sensitive: raise `hearing.heard.gain_db` of the less sensitive "
+    "one.",
     (
         _RECORDS,
         Remedy(
             "which ears answered today",
             "journalctl -u jarvis-ear --since today EVENT=TurnEnded OUTCOME=answered_elsewhere",
         ),
-        Remedy("the other ears, and how often which one answered", "jarvis-ear status --json"),
+        Remedy("the other ears, and how often each answered", "jarvis-ear status --json"),
     ),
     "answered_elsewhere",
 )
@@ -288,7 +289,7 @@ BROKER_UNREACHABLE: Final = Kind(
             "journalctl -u jarvis-ear --since today EVENT=BrokerUnreachable EVENT=BrokerReached",
         ),
         Remedy("the broker must speak MQTT 5, as mosquitto does since version 1.6"),
-        Remedy("give each ear at one broker a name of its own: `backend.agent_id`"),
+        Remedy("give each ear at one broker its own name: `backend.agent_id`"),
     ),
 )
 
@@ -299,7 +300,7 @@ BROKER_REJECTS: Final = Kind(
     "Reason: @REASON@\n\nThe ear tries again once or twice a minute.",
     (
         Remedy("the name and the place of the password: `mqtt.user`", "jarvis-ear config"),
-        Remedy("the log of the broker, which names the user it refused"),
+        Remedy("read the log of the broker, which names the refused user"),
     ),
 )
 
@@ -327,13 +328,13 @@ ROOMS_TROUBLE: Final = Kind(
     "RoomsTrouble",
     "b91ea7e2a8e5ca87d0efffd68f914118",
     "The ear cannot agree with the ears of other rooms",
-    "Reason: @REASON@\n\nUntil that is over, several ears may answer one wake word; none stays "
+    "Reason: @REASON@\n\nMeanwhile, several ears may answer one wake word; none stays "
     "silent because of it. A message that is refused has another key, or comes from another "
     "program, and has no effect. Repetitions are logged at growing intervals; `rooms_refused` and "
     "`rooms_unsent` in the status count them.",
     (
         Remedy("give all ears the same `rooms.key`"),
-        Remedy("let UDP port 4889 to 239.255.74.69 pass the firewalls of the ears"),
+        Remedy("allow UDP port 4889 to 239.255.74.69 in the firewalls of the ears"),
         Remedy("the counters", "jarvis-ear status --json"),
     ),
 )

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
@@ -71,6 +71,11 @@ class Peer:
     is_reset: bool = True
     """True: the link ends with a reset, so that the kernel sends nothing more."""
 
+    @property
+    def called(self) -> str:
+        """Its name in a sentence: with an article, unless it is a proper name."""
+        return self.name if self.name[0].isupper() else f"the {self.name}"
+
 
 BACKEND: Final = Peer(
     "backend",
@@ -95,7 +100,6 @@ HOME_ASSISTANT: Final = Peer(
         Setback.FOREIGN: kinds.HOME_ASSISTANT_AWAY,
     },
     MAX_MESSAGE_BYTES,
-    must_answer=True,
 )
 
 
@@ -141,8 +145,8 @@ class Keepalive:
             if self.ended.done():
                 raise self._error(self.ended.result())
             if self._left_s() <= 0:
-                name, dead_s = self._peer.name, self._timing.dead_s
-                raise Disconnected(f"nothing received from the {name} for {dead_s:g} s")
+                name, dead_s = self._peer.called, self._timing.dead_s
+                raise Disconnected(f"nothing received from {name} for {dead_s:g} s")
 
     def _left_s(self) -> float:
         """Return the seconds left for the next message."""
@@ -180,6 +184,7 @@ class Link(ABC, Generic[Sent, Received]):
         self._sockets = Sockets(trust_store)
         self._session: aiohttp.ClientSession | None = None
         self._unsent: asyncio.Queue[Any] = asyncio.Queue(MAX_UNSENT)
+        self._tasks: set[asyncio.Task[None]] = set()
         self._keepalive = Keepalive(timing, peer)
 
     @property
@@ -202,7 +207,7 @@ class Link(ABC, Generic[Sent, Received]):
         except Exception as error:  # noqa: BLE001 - a peer can make the library raise anything
             raise ConnectFailed(f"connection failed: {error_text(error)}") from None
         if not self.usable:
-            raise ConnectFailed(f"the {self._peer.name} closed the connection at once")
+            raise ConnectFailed(f"{self._peer.called} closed the connection at once")
         self._keepalive.heard()
 
     async def send(self, message: Sent) -> None:
@@ -272,10 +277,30 @@ class Link(ABC, Generic[Sent, Received]):
     async def _release(self) -> None:
         """End tasks and what else the wire leaves behind. Bounded; never raises."""
 
+    def _begin(self, work: "asyncio._CoroutineLike[None]") -> None:
+        """Run a task of the link, whose end ends the link."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(lambda _: self._keepalive.end("link lost"))
+
+    async def _end_tasks(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=self._timing.close_s)
+
+    def _enqueue(self, frames: Iterable[object]) -> None:
+        """Queue frames for the task that writes, or end the link if there is no room."""
+        try:
+            for frame in frames:
+                self._unsent.put_nowait(frame)
+        except asyncio.QueueFull:
+            self.abort(f"{self._peer.called} no longer reads")
+
     def _refuse(self, error: RemoteProtocolError) -> None:
         """Count a message that is dropped because it is invalid."""
         self.refused += 1
-        _LOGGER.debug("message of the %s refused: %s", self._peer.name, error)
+        _LOGGER.debug("message of %s refused: %s", self._peer.called, error)
 
     def _deliver(self, message: Received) -> None:
         """Append a message to ``received``, or end the link if there is no room."""
@@ -283,16 +308,16 @@ class Link(ABC, Generic[Sent, Received]):
             self.received.put_nowait(message)
         except asyncio.QueueFull:
             self.overflows += 1
-            self.abort(f"the {self._peer.name} sends more than can be processed")
+            self.abort(f"{self._peer.called} sends more than can be processed")
         self._wake()
 
     def _refusal(self, status: int) -> ConnectFailed | Rejected | RemoteProtocolError:
-        name = self._peer.name
+        name = self._peer.called
         if status in _REFUSALS:
-            return Rejected(f"the {name} refuses the connection")
+            return Rejected(f"{name} refuses the connection")
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             return ConnectFailed(f"connection failed: status {status}")
-        return RemoteProtocolError(f"the {name} answers with status {status}; expected an upgrade")
+        return RemoteProtocolError(f"{name} answers with status {status}; expected an upgrade")
 
 
 BackendLink: TypeAlias = Link[ToBackend, FromBackend]

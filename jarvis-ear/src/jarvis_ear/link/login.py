@@ -47,7 +47,7 @@ class NoLogin(RemoteProtocolError):
 class Login:
     """Requests a token from a backend, within a deadline and without following redirects.
 
-    Lives on the network thread. The request runs in a thread of its own; one that is unfinished
+    Lives on the network thread. The request runs in a separate thread; one that is unfinished
     at the deadline or at a stop is abandoned: it is not joined, and it ends with its socket. At
     most ``MAX_ABANDONED`` such threads exist.
     """
@@ -218,7 +218,7 @@ class Dialer(Generic[AnyLink]):
             except Rejected:
                 self._token = None
         try:
-            token = self._given or await self._login()  # a refused password is no refused token
+            token = self._given or await self._login()  # a refused password is not a refused token
         except NoLogin:
             return await self._open_without_token()
         return await self._open_with(token)

@@ -99,7 +99,7 @@ class Hold:
 
     turn_id: str
     goes_on: bool
-    """Whether its sentence seems to go on."""
+    """Whether its sentence seems to continue."""
 
 
 @dataclass(frozen=True, slots=True)

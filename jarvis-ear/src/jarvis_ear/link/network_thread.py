@@ -1,4 +1,4 @@
-"""NetworkThread: an event loop in a thread of its own, and tasks that end together."""
+"""NetworkThread: an event loop in its own thread, and tasks that end together."""
 
 import asyncio
 import logging
@@ -46,7 +46,8 @@ class NetworkThread:
     def stop(self, within_s: float) -> bool:
         """Ask the coroutine to end, and return whether the thread ended within ``within_s``.
 
-        Does not wait before the start, nor in the thread itself, which cannot join itself.
+        Warns if it did not; with 0 it does not wait, and does not warn. Does not wait before the
+        start, nor in the thread itself, which cannot join itself.
         """
         if not self.alive:
             self._stop.set()
@@ -55,6 +56,8 @@ class NetworkThread:
         if threading.current_thread() is self._thread:
             return True
         self._thread.join(within_s)
+        if self.alive and within_s:
+            _LOGGER.warning("thread %s did not stop within %.1f s", self._thread.name, within_s)
         return not self.alive
 
     def _run(self) -> None:

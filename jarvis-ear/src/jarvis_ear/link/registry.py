@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from jarvis_ear.config import BackendOptions
+from jarvis_ear.config import BackendOptions, WakeWord
 from jarvis_ear.delivery.timeouts import Timing
 from jarvis_ear.delivery.transitions import UploadMode
 from jarvis_ear.errors import LocalProtocolError
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 MakeLink: TypeAlias = Callable[
     [BackendOptions, Timing, Callable[[], None], TrustStore], BackendLink
 ]
+
+Words: TypeAlias = Callable[[], tuple[WakeWord, ...]]
+
+MakeSatellite: TypeAlias = "Callable[[BackendOptions, Counter[str], Words], SatelliteSocket]"
 
 
 QUIET_S: Final = 2.0
@@ -52,7 +56,7 @@ class Wire:
     """Whether speech without a turn has an end, so that it can be an announcement."""
     peer: Peer = BACKEND
     """The server."""
-    listen: "Callable[[BackendOptions, Counter[str]], SatelliteSocket] | None" = None
+    listen: "MakeSatellite | None" = None
     """Makes the socket on which the server connects to the ear; None: the ear connects."""
 
     @property
@@ -110,16 +114,14 @@ def _realtime(
     return WebSocketLink(handshake, RealtimeDialect(), timing, wake, trust_store)
 
 
-def _listens(
-    _config: BackendOptions, _timing: Timing, _wake: Callable[[], None], _trust_store: TrustStore
-) -> BackendLink:
+def _listens(*_: object) -> BackendLink:
     raise LocalProtocolError("the server connects to the ear on this wire")
 
 
-def _satellite(config: BackendOptions, counted: "Counter[str]") -> "SatelliteSocket":
+def _satellite(config: BackendOptions, counted: Counter[str], words: Words) -> "SatelliteSocket":
     from jarvis_ear.link.wyoming import SatelliteSocket  # noqa: PLC0415 - for this wire only
 
-    return SatelliteSocket(config.wyoming, config.agent_id, counted)
+    return SatelliteSocket(config.wyoming, config.agent_id, counted, words)
 
 
 WIRES: Final[Mapping[str, Wire]] = {

@@ -5,9 +5,10 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import Final, assert_never
 
-from jarvis_ear.delivery.events import DeliveryEvent, Finished, Verdict
+from jarvis_ear.delivery.events import Cause, DeliveryEvent, Finished, Verdict
 from jarvis_ear.delivery.outbox import Outbox
 from jarvis_ear.delivery.playback import PlaybackEnded
 from jarvis_ear.delivery.transitions import (
@@ -34,6 +35,7 @@ from jarvis_ear.link.mailbox import (
     Supersede,
     TurnCommand,
 )
+from jarvis_ear.link.supervisor import LinkStatus
 from jarvis_ear.spool.recovery import Recovered
 from jarvis_ear.spool.store import Spool
 from jarvis_ear.wires.json_fields import printable
@@ -67,12 +69,15 @@ class Sender:
         spool: Spool,
         tell: Callable[[DeliveryEvent], None],
         clock: Callable[[], float],
+        *,
+        status: LinkStatus,
     ) -> None:
         self._outbox = outbox
         self._commands = commands
         self._spool = spool
         self._tell = tell
         self._clock = clock
+        self._status = status
         self._wake = asyncio.Event()
         self.iterations = 0
         """Passes of the loop: they show that the network thread is alive."""
@@ -258,6 +263,8 @@ class Sender:
                     await self._set_state(turn_id, state)
                 case Emit(event):
                     if isinstance(event, Finished):
+                        if event.code == Cause.TOO_OLD:
+                            event = replace(event, away=self._status.trouble[0])
                         self._spool.finish(event)
                         self._finished_on = self._link
                     self._tell(event)

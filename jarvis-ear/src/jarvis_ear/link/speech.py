@@ -20,9 +20,9 @@ _REFUSALS: Final = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 
 
 class BackendVoice:
-    """Asks the backend to speak a text. ``speak`` blocks: it is called in a thread of its own.
+    """Asks the backend to speak a text. ``speak`` blocks: call it in a separate thread.
 
-    Nobody is shown the password unless the backend demands a token.
+    The password is sent only if the backend demands a token.
     """
 
     def __init__(self, url: str, login: Login, token: str, trust_store: TrustStore) -> None:

@@ -53,7 +53,7 @@ class TrustStore:
 def _context(ca_file: Path | None, option: str) -> ssl.SSLContext:
     if ca_file is not None and kind_of(ca_file) not in (None, stat.S_IFREG):
         # reading a pipe may never end
-        raise ConfigError(f"{option}: {ca_file}: no regular file, {_EXPECTED}")
+        raise ConfigError(f"{option}: {ca_file}: not a regular file, {_EXPECTED}")
     try:
         return ssl.create_default_context(cafile=ca_file)
     except (OSError, ssl.SSLError) as error:  # SSLError is an OSError with another text
@@ -177,10 +177,15 @@ class AbandonableTask(Generic[T]):
         return self._thread.is_alive()
 
     def start(self) -> "asyncio.Future[T]":
-        """Start the work and return a future of its outcome."""
+        """Start the work and return a future of its outcome, for the running event loop."""
         self._outcome.set_running_or_notify_cancel()
         self._thread.start()
         return asyncio.wrap_future(self._outcome)
+
+    def result(self, within_s: float) -> T:
+        """Do the work and return its outcome, or raise it; ``TimeoutError`` after ``within_s``."""
+        self._thread.start()
+        return self._outcome.result(within_s)
 
     def settle(self) -> None:
         """Join the thread if its work is done."""
@@ -228,7 +233,7 @@ class WebSocket(aiohttp.ClientWebSocketResponse):
 class Sockets:
     """Opens and tracks the connections of one link. Owned by the link; network thread.
 
-    After an orderly close the kernel goes on sending: an abandoned command would run when the
+    After an orderly close the kernel continues to send: an abandoned command would run when the
     network returns. So every link ends with a reset.
     """
 

@@ -43,7 +43,6 @@ class WebSocketLink(Link[Sent, Received], Generic[Sent, Received]):
         self._dialect = dialect
         self._socket: WebSocket | None = None
         self._greeted = asyncio.Event()
-        self._tasks: set[asyncio.Task[None]] = set()
 
     @property
     def usable(self) -> bool:
@@ -63,10 +62,7 @@ class WebSocketLink(Link[Sent, Received], Generic[Sent, Received]):
             self._socket.abort()
 
     async def _release(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=self._timing.close_s)
+        await self._end_tasks()
         with suppress(Exception):  # the link has ended: no error matters any more
             async with asyncio.timeout(self._timing.close_s):
                 if self._socket is not None:
@@ -87,18 +83,13 @@ class WebSocketLink(Link[Sent, Received], Generic[Sent, Received]):
         )
         if not isinstance(opened, WebSocket) or opened.protocol != endpoint.subprotocol:
             raise RemoteProtocolError(
-                f"the {self._peer.name} accepts without the token that it was shown"
+                f"{self._peer.called} accepts without the token that it was shown"
             )
         self._socket = opened
         self._begin(self._read(opened))
         self._begin(self._write(opened))
         self._enqueue(self._dialect.hello())
         await self._wait_for_greeting()
-
-    def _begin(self, work: "asyncio._CoroutineLike[None]") -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(lambda _: self._keepalive.end("link lost"))
 
     async def _wait_for_greeting(self) -> None:
         self._look_for_greeting()
@@ -121,13 +112,6 @@ class WebSocketLink(Link[Sent, Received], Generic[Sent, Received]):
         if self._dialect.is_open:
             self._greeted.set()
 
-    def _enqueue(self, frames: tuple[Frame, ...]) -> None:
-        try:
-            for frame in frames:
-                self._unsent.put_nowait(frame)
-        except asyncio.QueueFull:
-            self.abort(f"the {self._peer.name} does not read any more")
-
     async def _write(self, socket: WebSocket) -> None:
         """Write until the socket raises an exception, which ends the link."""
         with suppress(Exception):
@@ -149,7 +133,7 @@ class WebSocketLink(Link[Sent, Received], Generic[Sent, Received]):
                     self._enqueue((PongFrame(frame.payload),))
                 else:
                     self._hear(frame)
-            reason = f"the {self._peer.name} closed the link"
+            reason = f"{self._peer.called} closed the link"
             self._keepalive.end(reason, in_order=_closes_in_order(message))
 
     def _hear(self, frame: Frame) -> None:

@@ -5,7 +5,7 @@ import ipaddress
 import logging
 import socket
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, TypeAlias
@@ -20,11 +20,12 @@ from wyoming.snd import Played
 from jarvis_ear import __version__
 from jarvis_ear.config import WyomingOptions
 from jarvis_ear.delivery.timeouts import Timing
-from jarvis_ear.errors import ConnectFailed, Disconnected, RemoteProtocolError
+from jarvis_ear.errors import ConnectFailed, RemoteProtocolError
 from jarvis_ear.journal import turns as kinds
 from jarvis_ear.link.connection import HOME_ASSISTANT, BackendLink
+from jarvis_ear.link.registry import Words
 from jarvis_ear.log.throttle import Throttle
-from jarvis_ear.wires.messages import Ping, Pong, ToBackend
+from jarvis_ear.wires.messages import AudioStart, Ping, Pong, ToBackend
 from jarvis_ear.wires.wyoming import (
     MAX_HEADER_BYTES,
     SatelliteDialect,
@@ -41,13 +42,24 @@ MAX_VISITORS: Final = 8
 VISIT_S: Final = 10.0
 """Seconds until such a connection must ask something; Home Assistant asks at once."""
 
+LINGER_S: Final = 1.0
+"""Seconds that a refused server has to read why."""
+
 ALIVE_S: Final = 7.0
 """Seconds since its last event within which a server keeps the ear to itself: Home Assistant sends
 a ping every 2 s, and answers ours, which come every 5 s."""
 
+ASSUMED_S: Final = 1.0
+"""Seconds after which a server that has never answered a ping counts as one that answers none;
+Home Assistant answers in milliseconds."""
+
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _LOOPBACK: Final = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
+
+
+class _Refused(Exception):
+    """A connection cannot run the satellite now; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +79,17 @@ class Visitor:
         """Pass an event to the socket."""
         self.writer.write(encode(event))
 
-    def refuse(self, reason: str) -> None:
-        """Say why, and close the connection."""
+    async def refuse(self, reason: str) -> None:
+        """Say why, and wait until the other end has closed the connection, or for ``LINGER_S``.
+
+        To close it with unread data would reset it: the other end might not get the reason.
+        """
         self.write(Error(reason, "refused").event())
-        self.writer.close()
+        with suppress(OSError, TimeoutError):
+            self.writer.write_eof()
+            async with asyncio.timeout(LINGER_S):
+                while await self.reader.read(MAX_HEADER_BYTES):
+                    pass
 
     def drop(self) -> None:
         """Drop the connection and everything that was not sent."""
@@ -82,16 +101,21 @@ class SatelliteSocket:
 
     Network thread only. Every connection may ask what the ear is (``describe``); the one that sends
     ``run-satellite`` becomes the link. There is one at a time: a second one is refused while the
-    first is alive. Bound: ``MAX_VISITORS`` connections besides the link; one more is dropped.
+    first is alive. One that pauses the satellite may run it again later.
+    Bound: ``MAX_VISITORS`` connections besides the link; one more is dropped.
     Refused connections are counted (``connections_refused``), and logged at growing intervals.
     """
 
-    def __init__(self, options: WyomingOptions, name: str, counted: "Counter[str]") -> None:
+    def __init__(
+        self, options: WyomingOptions, name: str, counted: "Counter[str]", words: Words
+    ) -> None:
         self._options = options
-        self._info = describe_ear(name, __version__)
+        self._name = name
+        self._words = words
         self._allowed = [ipaddress.ip_network(each) for each in options.allow] or _LOOPBACK
         self._server: asyncio.Server | None = None
         self._visits: set[asyncio.Task[None]] = set()
+        self._paused: asyncio.Task[None] | None = None  # one of them
         self._chosen: asyncio.Queue[Visitor] = asyncio.Queue(1)
         self._throttle = Throttle()
         self._link: SatelliteLink | None = None
@@ -105,7 +129,7 @@ class SatelliteSocket:
     @property
     def info(self) -> Event:
         """What the ear is."""
-        return self._info
+        return describe_ear(self._name, __version__, self._words())
 
     async def take(self, link: "SatelliteLink", within_s: float) -> Visitor:
         """Return the connection for ``link``; raise ``ConnectFailed`` if none comes in time."""
@@ -120,6 +144,12 @@ class SatelliteSocket:
             raise ConnectFailed(self._note) from None
         self._link = link
         return visitor
+
+    def pause(self, visitor: Visitor) -> None:
+        """Let a connection wait until it runs the satellite again. One at a time may."""
+        if self._paused is not None:
+            self._paused.cancel()
+        self._paused = self._visit(visitor, None)
 
     def leave(self, reason: str) -> None:
         """Note that the link is over, and why."""
@@ -146,7 +176,7 @@ class SatelliteSocket:
                 self._on_visit, host, port, limit=MAX_HEADER_BYTES, backlog=MAX_VISITORS
             )
         except OSError as error:
-            raise ConnectFailed(f"nobody can connect: {error.strerror or error}") from None
+            raise ConnectFailed(f"cannot listen: {error.strerror or error}") from None
         _LOGGER.info("Home Assistant can connect to %s", ", ".join(_addresses(self._server)))
 
     def _on_visit(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -159,9 +189,13 @@ class SatelliteSocket:
             self._warn(visitor, f"{MAX_VISITORS} others are connected")
             visitor.drop()
         else:
-            visit = asyncio.create_task(self._receive(visitor))
-            self._visits.add(visit)
-            visit.add_done_callback(self._visits.discard)
+            self._visit(visitor, VISIT_S)
+
+    def _visit(self, visitor: Visitor, within_s: float | None) -> asyncio.Task[None]:
+        visit = asyncio.create_task(self._receive(visitor, within_s))
+        self._visits.add(visit)
+        visit.add_done_callback(self._visits.discard)
+        return visit
 
     def _is_allowed(self, address: str) -> bool:
         try:
@@ -172,21 +206,27 @@ class SatelliteSocket:
             peer = peer.ipv4_mapped
         return any(peer in network for network in self._allowed)
 
-    async def _receive(self, visitor: Visitor) -> None:
-        """Answer a connection until it runs the satellite, ends, or breaks the protocol."""
+    async def _receive(self, visitor: Visitor, within_s: float | None) -> None:
+        """Answer a connection until it runs the satellite, ends, or breaks the protocol.
+
+        It must ask something every ``within_s`` seconds, unless that is None.
+        """
         is_chosen = False
         try:
             while not is_chosen:
-                async with asyncio.timeout(VISIT_S):
+                async with asyncio.timeout(within_s):
                     event = await visitor.read()
                     if event is None:
                         break
                     is_chosen = self._answer(visitor, event)
                     await visitor.writer.drain()
         except TimeoutError:
-            self._warn(visitor, f"it asked nothing for {VISIT_S:g} s")
+            self._warn(visitor, f"it asked nothing for {within_s:g} s")
         except RemoteProtocolError as error:
             self._warn(visitor, str(error))
+        except _Refused as error:
+            self._warn(visitor, str(error))
+            await visitor.refuse(str(error))
         except OSError:
             pass
         finally:
@@ -197,7 +237,7 @@ class SatelliteSocket:
         """Answer an event; return whether the connection is now the link's."""
         match event.type:
             case "describe":
-                visitor.write(self._info)
+                visitor.write(self.info)
             case "ping":
                 visitor.write(PongEvent(_text(event)).event())
             case "run-satellite":
@@ -207,14 +247,13 @@ class SatelliteSocket:
     def _choose(self, visitor: Visitor) -> bool:
         link = self._link
         if link is not None and link.is_alive:
-            reason = "another server uses the satellite"
-            self._warn(visitor, reason)
-            visitor.refuse(reason)
-            return False
+            raise _Refused("another server uses the satellite")
         if link is not None:
             link.abort("a newer connection replaces it")
         if not self._chosen.empty():
-            self._chosen.get_nowait().refuse("a newer connection replaces this one")
+            older = self._chosen.get_nowait()
+            older.write(Error("a newer connection replaces this one", "refused").event())
+            older.writer.close()
         self._chosen.put_nowait(visitor)
         return True
 
@@ -241,8 +280,8 @@ class SatelliteLink(BackendLink):
         self._satellite = satellite
         self._dialect = SatelliteDialect()
         self._visitor: Visitor | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
         self._heard_at = 0.0
+        self._is_paused = False
 
     @property
     def usable(self) -> bool:
@@ -260,10 +299,8 @@ class SatelliteLink(BackendLink):
         self._visitor = visitor = await self._satellite.take(self, self._timing.connect_s)
         self._sockets.adopt(visitor.writer.get_extra_info("socket"))
         self._hear_from()
-        for work in (self._read(visitor), self._write(visitor)):
-            task = asyncio.create_task(work)
-            self._tasks.add(task)
-            task.add_done_callback(lambda _: self._keepalive.end("link lost"))
+        self._begin(self._read(visitor))
+        self._begin(self._write(visitor))
 
     async def played(self) -> None:
         """Tell Home Assistant that a reply or an announcement was played."""
@@ -280,53 +317,52 @@ class SatelliteLink(BackendLink):
 
     async def _send(self, message: ToBackend) -> None:
         self._enqueue(self._dialect.say(message))
+        if isinstance(message, AudioStart) and not self._dialect.answers_pings:
+            asyncio.get_running_loop().call_later(ASSUMED_S, self._assume)
+
+    def _assume(self) -> None:
+        if self.usable:
+            for message in self._dialect.assume():
+                self._deliver(message)
 
     async def _ping(self) -> None:
-        if not self.usable:
-            raise Disconnected("the link is down")
-        self._enqueue(self._dialect.say(Ping()))
+        await self.send(Ping())
 
     def _drop(self) -> None:
         if self._visitor is not None:
             visitor, self._visitor = self._visitor, None
-            visitor.drop()
-            reason = self._keepalive.ended.result()
-            self._satellite.leave(reason)
+            if self._is_paused:
+                self._satellite.pause(visitor)
+            else:
+                visitor.drop()
+            self._satellite.leave(self._keepalive.ended.result())
 
     async def _release(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=self._timing.close_s)
-
-    def _enqueue(self, events: Iterable[Event]) -> None:
-        try:
-            for event in events:
-                self._unsent.put_nowait(encode(event))
-        except asyncio.QueueFull:
-            self.abort(f"{self._peer.name} does not read any more")
+        await self._end_tasks()
 
     async def _write(self, visitor: Visitor) -> None:
         """Write until the socket raises an exception, which ends the link."""
         with suppress(OSError):
             while True:
-                visitor.writer.write(await self._unsent.get())
+                visitor.write(await self._unsent.get())
                 await visitor.writer.drain()
                 self._unsent.task_done()
 
     async def _read(self, visitor: Visitor) -> None:
         try:
             while (event := await visitor.read()) is not None:
-                self._hear_from()
+                self._hear_from(pong=event.type == "pong")
                 self._hear(event)
+                if self._is_paused:  # what follows is for the socket to read
+                    return
                 await asyncio.sleep(0)  # a burst of events is processed one by one
             self._keepalive.end(f"{self._peer.name} closed the link")
         except RemoteProtocolError as error:
             self._keepalive.end(f"{self._peer.name} breaks the protocol: {error}")
 
-    def _hear_from(self) -> None:
+    def _hear_from(self, *, pong: bool = False) -> None:
         self._heard_at = asyncio.get_running_loop().time()
-        self._keepalive.heard()
+        self._keepalive.heard(pong=pong)
 
     def _hear(self, event: Event) -> None:
         match event.type:
@@ -335,6 +371,7 @@ class SatelliteLink(BackendLink):
             case "ping":
                 self._enqueue((PongEvent(_text(event)).event(),))
             case "pause-satellite":
+                self._is_paused = True
                 self._keepalive.end(f"{self._peer.name} has paused the satellite")
             case _:
                 self._pass_on(event)

@@ -24,7 +24,7 @@ class Throttle:
         self._happened_at: float | None = None
         self._logged_at = 0.0
         self.allowed = False
-        """Result of the last call: whether the end of the trouble is worth a line, too."""
+        """Result of the last call: whether to log the end of the trouble too."""
 
     def allows(self, now: float, *, least_s: float = 0.0) -> bool:
         """Note an occurrence at ``now``; return whether to log it.

@@ -89,7 +89,7 @@ class MetricsPages:
         return HttpAnswer(HTTPStatus.OK, exposition(self._sources), CONTENT_TYPE)
 
     def _healthz(self) -> HttpAnswer:
-        """Say what the watchdog of the service manager is told."""
+        """Answer what the watchdog of the service manager gets."""
         beat = self._sources.beat
         status = HTTPStatus.OK if beat.is_alive else HTTPStatus.SERVICE_UNAVAILABLE
         fields = {"alive": status is HTTPStatus.OK, "beat": beat.count, "stuck": list(beat.stuck)}
@@ -102,7 +102,7 @@ class MetricsServer:
     The thread "metrics" exists only while there is a port. Bound: ``MAX_CONNECTIONS``, each of
     ``CLIENT_S``. Policy: further clients are closed. Counter: ``metrics_refused``, of all requests
     without an answer of status 200 or 503. If the port is not free, one warning is logged and the
-    ear goes on without it.
+    ear continues without it.
     """
 
     def __init__(self, options: MetricsOptions) -> None:
@@ -164,8 +164,8 @@ class MetricsServer:
 
     def _end(self) -> None:
         thread, self._thread = self._thread, None
-        if thread is not None and not thread.stop(STOP_S):
-            _LOGGER.warning("the metrics did not stop within %.1f s", STOP_S)
+        if thread is not None:
+            thread.stop(STOP_S)
 
     async def _run(self, stop: asyncio.Event) -> None:
         server = await asyncio.start_server(self._serve, sock=self._listener, limit=MAX_HEAD)

@@ -145,7 +145,7 @@ def _hum_text(hum: Hum) -> str:
 
 def _speech(judged: ChannelQuality, wake: WakeScore | None) -> Iterator[MicrophoneAdvice]:
     if judged.snr_db < SPEECH_SNR_DB:
-        text = "nobody spoke, or the room is as loud: say the wake word during the check"
+        text = "no speech, or the room is as loud: say the wake word during the check"
         yield MicrophoneAdvice("no_speech", text, is_fault=False)
         return
     if judged.snr_db < GOOD_SNR_DB:

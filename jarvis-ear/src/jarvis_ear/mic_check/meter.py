@@ -16,7 +16,7 @@ REDRAW_S: Final = 0.1
 """Seconds between two pictures in a terminal."""
 
 PRINT_S: Final = 1.0
-"""Seconds between two lines where the output is no terminal."""
+"""Seconds between two lines where the output is not a terminal."""
 
 
 class Meter:

@@ -28,7 +28,7 @@ DRAW_S: Final = 0.2
 """Seconds between two drawings: quick enough for a level, and little enough for ssh."""
 
 Show: TypeAlias = Callable[[News | None], int]
-"""Shows news, or that time goes on; returns 0, or the exit status if nobody reads any more."""
+"""Shows news, or the passing of time; returns 0, or the exit status if the reader has gone."""
 
 Load: TypeAlias = "Callable[[], Config]"
 """Returns the options of the command line; raises ``ConfigError``."""
@@ -89,7 +89,7 @@ def _draw(watch: Watch, live: Live, news: News | None) -> int:
 
 
 async def _follow(show: Show, local: "LocalEar | None") -> int:
-    """Show the news of a feed until a signal, its end, or until nobody reads; return the status."""
+    """Show the news of a feed until it ends, a signal, or a closed output; return the status."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):

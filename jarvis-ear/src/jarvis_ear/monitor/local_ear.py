@@ -17,6 +17,7 @@ from jarvis_ear.health.report import Health
 from jarvis_ear.hearing.ear_thread import EarThread
 from jarvis_ear.hearing.events import Effect, ReplyEnded, SendUtterance, State, TurnDropped
 from jarvis_ear.hearing.inbox import Inbox
+from jarvis_ear.journal.kind import advice_for
 from jarvis_ear.turn_trace.history import TurnHistory
 from jarvis_ear.turn_trace.json_views import ConsoleView
 from jarvis_ear.turn_trace.near_miss_view import NearMissView
@@ -60,7 +61,7 @@ class LocalEar:
             on_failure=self._fail,
         )
         self._capture = Capture(make_source(options.microphone), self._inbox, on_end=self._end)
-        self._capture.keep_live("monitor", wanted=True)
+        self._capture.source.keep_live("monitor", wanted=True)
         self._health = Health(self._thread, Beat(()), details=self._details)
         self._sampler = FeedSampler(
             self.feed, self._thread, health=self._health.report, mute=_NotMuted()
@@ -116,7 +117,7 @@ class LocalEar:
         source, inbox = self._capture.source, self._inbox
         fields: dict[str, Any] = {
             "deaf_reason": reason,
-            "deaf_remedy": remedy,
+            "deaf_remedy": advice_for(remedy, ""),
             "connected": False,
             "backend_reason": f"this ear is for looking at only, {NOT_SENT}",
             "source": source.name,
@@ -132,7 +133,7 @@ class LocalEar:
 
 
 class _NotMuted:
-    """The mute of an ear that nobody can mute. Immutable."""
+    """The mute of an ear that cannot be muted. Immutable."""
 
     by: tuple[str, ...] = ()
     until = ""

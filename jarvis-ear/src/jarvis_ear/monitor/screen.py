@@ -105,7 +105,7 @@ class Watch:
     def _told(self, old: Mapping[str, Any], *, with_past: bool) -> Iterator[str]:
         """Yield a line for each topic that has changed and that is an event for people.
 
-        Turns and near misses of a snapshot are past, and their time is not known any more.
+        Turns and near misses of a snapshot are past, and their time is no longer known.
         """
         for topic in sorted(self.topics, key=lambda topic: topic != "ear"):
             value = self.topics[topic]

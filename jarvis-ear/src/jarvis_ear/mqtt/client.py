@@ -8,17 +8,23 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from functools import partial
-from typing import Any, Final, NoReturn, Self
+from typing import Final, NoReturn
 
 from jarvis_ear.config import Config, MqttOptions
-from jarvis_ear.control.commands import SAY_TEXT, Answer, ControlCommands
+from jarvis_ear.control.commands import (
+    COMMANDS_PER_S,
+    SAY_TEXT,
+    Answer,
+    CommandRate,
+    ControlCommands,
+)
 from jarvis_ear.delivery.timeouts import Timing
 from jarvis_ear.errors import ConfigError, Disconnected, RemoteProtocolError
 from jarvis_ear.journal.turns import BROKER_COMMAND
 from jarvis_ear.link.login import Dialer
 from jarvis_ear.link.mailbox import Mailbox
-from jarvis_ear.link.network_thread import NetworkThread, run_together
-from jarvis_ear.link.supervisor import LinkStatus, Supervisor
+from jarvis_ear.link.membership import LinkClient, Membership
+from jarvis_ear.link.network_thread import run_together
 from jarvis_ear.link.tls_and_tcp import TrustStore, address, is_exposed
 from jarvis_ear.log.throttle import Throttle
 from jarvis_ear.mqtt.entities import ONLINE, BrokerCommand, Incoming, Publication, Topics, discovery
@@ -30,17 +36,14 @@ _LOGGER = logging.getLogger(__name__)
 LOOK_S: Final = 1.0
 """Seconds between two looks for what changed without an event, such as the volume."""
 
-COMMANDS_PER_S: Final = 5.0
-"""Rate limit of commands, faster than a person presses a button; further ones are refused."""
-
-BURST: Final = 20.0
-"""Commands that may arrive at once."""
-
 MAX_TOPICS: Final = 32
 """More than the ear has; each has one value that may wait."""
 
 Snapshot = Callable[[], Mapping[str, object]]
-"""Returns muted, muted_by, hearing, connected, volume and near_misses. Any thread; never blocks."""
+"""Returns muted, muted_by, hearing, connected, volume and near_misses. Any thread; never blocks.
+
+That of an ``MqttClient`` also has the state of the ear.
+"""
 
 
 class BrokerQueue(Mailbox[Publication]):
@@ -65,7 +68,7 @@ class BrokerCommands:
     """Carries out the commands of the broker. Lives on the thread of the broker.
 
     The broker may mute and stop the ear, set the volume and have a text said. It may end its own
-    mute; it may end one by the owner or the clock only with ``may_unmute``, and have the ear listen
+    mute; it may end one by the owner or the clock only with ``may_unmute``, and make the ear listen
     only with ``may_listen``.
     """
 
@@ -107,11 +110,10 @@ class BrokerCommands:
         return {}
 
 
-class MqttClient:
+class MqttClient(LinkClient[BrokerLink]):
     """Keeps a connection to the broker. Any thread may post; no call blocks.
 
-    It owns the thread "mqtt", on which ``commands`` are carried out, so that the broker delays
-    nothing else.
+    ``commands`` are carried out in its thread "mqtt".
     """
 
     def __init__(
@@ -123,22 +125,19 @@ class MqttClient:
         timing: Timing | None = None,
     ) -> None:
         require_usable(options)
+        self._timing = timing or Timing()
+        super().__init__(address(options.url), PEER, "jarvis-ear-mqtt", self._timing.stop_s)
         self._options = options
         self._agent_id = agent_id
         self._commands = commands
         self._snapshot = snapshot
-        self._timing = timing or Timing()
         self._topics = Topics(options, agent_id)
         self._trust_store = TrustStore(options.ca_file, options.url, "mqtt.ca_file")
         self._queue = BrokerQueue()
-        self._status = LinkStatus()
-        self._thread = NetworkThread(self._run, "jarvis-ear-mqtt")
-        self._state = "idle"
         self._published = ""
         self._last_turn: Publication | None = None
         self._warnings = Throttle()
-        self._bucket = BURST  # a token bucket
-        self._filled_at = time.monotonic()
+        self._rate = CommandRate()
         self.refused = 0
         """Commands that were not carried out."""
 
@@ -151,23 +150,8 @@ class MqttClient:
         reason = "" if self._status.connected else self._status.trouble[0]
         return {"mqtt": str(self._status.state), **({"mqtt_reason": reason} if reason else {})}
 
-    def start(self, state: str) -> None:
-        """Start the thread, with the state of the ear. May be called once."""
-        self._state = state
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Leave the broker, within a deadline."""
-        if not self._thread.stop(self._timing.stop_s):
-            _LOGGER.warning("MQTT did not stop within %.1f s", self._timing.stop_s)
-
-    def leave(self) -> None:
-        """Leave the broker without waiting."""
-        self._thread.stop(0.0)
-
-    def enter(self, state: str) -> None:
-        """Publish the state of the ear. Any thread."""
-        self._state = state
+    def look(self) -> None:
+        """Publish the state of the ear if it has changed. Any thread."""
         if self._thread.alive:
             self._thread.call_soon(self._look)
 
@@ -177,19 +161,8 @@ class MqttClient:
         self._last_turn = Publication(self._topics.turn, json.dumps(turn), retain)
         self._queue.post(self._last_turn)
 
-    async def _run(self, stop: asyncio.Event) -> None:
-        supervisor = Supervisor(
-            Dialer(self._link, None, time.monotonic, peer=PEER),
-            self._serve,
-            self._status,
-            address(self._options.url),
-            clock=time.monotonic,
-            peer=PEER,
-        )
-        try:
-            await run_together(supervisor.run(), stop.wait())
-        finally:
-            self._status.end()
+    def _dialer(self) -> Dialer[BrokerLink]:
+        return Dialer(self._link, None, time.monotonic, peer=PEER)
 
     def _link(self) -> BrokerLink:
         return BrokerLink(self._options, self._topics, self._timing, self._trust_store)
@@ -220,7 +193,7 @@ class MqttClient:
     def _take_message(self, message: Incoming) -> None:
         """Carry out the command in a message, or raise ``RemoteProtocolError``."""
         command = self._topics.command_of(message)
-        if not self._is_within_rate():
+        if not self._rate.allows():
             raise RemoteProtocolError(f"expected at most {COMMANDS_PER_S:g} commands per second")
         answer = self._commands.carry_out(command)
         if isinstance(answer, Future):
@@ -236,17 +209,9 @@ class MqttClient:
     def _refuse(self, reason: str) -> None:
         self.refused += 1
         if self._warnings.allows(time.monotonic()):
-            fields = BROKER_COMMAND.fields(REASON=reason, BROKER=address(self._options.url))
+            fields = BROKER_COMMAND.fields(REASON=reason, BROKER=self._place)
             words = "a command of the MQTT broker was not carried out: %s"
             _LOGGER.warning(words, reason, extra=fields)
-
-    def _is_within_rate(self) -> bool:
-        now = time.monotonic()
-        self._bucket = min(BURST, self._bucket + (now - self._filled_at) * COMMANDS_PER_S)
-        self._filled_at = now
-        is_within = self._bucket >= 1
-        self._bucket -= is_within
-        return is_within
 
     async def _write(self, link: BrokerLink, wake: asyncio.Event) -> NoReturn:
         while True:
@@ -269,75 +234,42 @@ class MqttClient:
 
     def _look(self) -> None:
         """Publish the state if it has changed."""
-        state = json.dumps({"state": self._state, **self._snapshot()})
+        state = json.dumps(self._snapshot())
         if state != self._published:
             self._published = state
             self._queue.post(Publication(self._topics.state, state))
 
 
-class MqttMembership:
-    """The client of the configured broker, if there is one.
+class MqttMembership(Membership[MqttClient]):
+    """State, turns and commands of the ear at a broker, which knows every client by one name."""
 
-    Owned by the main thread, which starts, changes and stops it; any thread may post, without
-    blocking.
-    """
+    NAME = "mqtt"
+    COUNTERS = ("mqtt_replaced", "mqtt_refused")
 
     def __init__(self, options: Config, mute: Mute) -> None:
         self._commands = BrokerCommands(mute, options.mqtt)
         self._snapshot: Snapshot = dict
-        self._client = self._make(options)
-        self._settings = _settings(options)
         self._state = "idle"
+        super().__init__(options)
 
     def connect(self, orders: ControlCommands, snapshot: Snapshot) -> None:
         """Set who carries out commands and where the state comes from. Once, before the start."""
         self._commands.connect(orders)
         self._snapshot = snapshot
 
-    def prepare(self, options: Config) -> Callable[[], None]:
-        """Check new options and return a function that applies them; or raise ``ConfigError``."""
-        client, settings = self._make(options), _settings(options)
-
-        def apply() -> None:
-            self._commands.change(options.mqtt)
-            if settings != self._settings:
-                self._settings = settings
-                self._replace(client)
-
-        return apply
-
     def enter(self, state: str) -> None:
         """Publish the state of the ear. Any thread."""
         self._state = state
-        if (client := self._client) is not None:  # a reload may replace it meanwhile
-            client.enter(state)
+        if (client := self._client) is not None:
+            client.look()
 
     def post_turn(self, turn: Mapping[str, object]) -> None:
         """Publish how a turn ended. Any thread."""
-        if (client := self._client) is not None:  # a reload may replace it meanwhile
+        if (client := self._client) is not None:
             client.post_turn(turn)
 
-    def health(self) -> Mapping[str, object]:
-        """Return the state of the link to the broker."""
-        client = self._client  # a reload may replace it meanwhile
-        return {"mqtt": "off"} if client is None else client.health()
-
-    def counters(self) -> Mapping[str, int]:
-        """Return how many values were replaced, and how many commands refused."""
-        client = self._client
-        return {"mqtt_replaced": 0, "mqtt_refused": 0} if client is None else client.counters()
-
-    def __enter__(self) -> Self:
-        if self._client is not None:
-            self._client.start(self._state)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._client is not None:
-            self._client.stop()
-
     def _look(self) -> Mapping[str, object]:
-        return self._snapshot()
+        return {"state": self._state, **self._snapshot()}
 
     def _make(self, options: Config) -> MqttClient | None:
         if not options.mqtt.url:
@@ -345,13 +277,11 @@ class MqttMembership:
         agent_id = options.backend.agent_id
         return MqttClient(options.mqtt, agent_id, self._commands, self._look)
 
-    def _replace(self, client: MqttClient | None) -> None:
-        """Replace the client. The new one publishes the state; a broker knows both by one name."""
-        if self._client is not None:
-            self._client.leave()
-        self._client = client
-        if client is not None:
-            client.start(self._state)
+    def _settings_of(self, options: Config) -> tuple[object, ...]:
+        return (options.mqtt, options.backend.agent_id) if options.mqtt.url else ()
+
+    def _permit(self, options: Config) -> None:
+        self._commands.change(options.mqtt)
 
 
 def require_usable(options: MqttOptions) -> None:
@@ -362,9 +292,4 @@ def require_usable(options: MqttOptions) -> None:
             "expected mqtts:// (or mqtt.allow_plaintext = true, for a network you trust)"
         )
     if options.password.get_secret_value() and not options.user:
-        raise ConfigError("mqtt.password: expected mqtt.user, too")
-
-
-def _settings(options: Config) -> tuple[Any, ...]:
-    """Return what a connection depends on; it is replaced only when that changes."""
-    return (options.mqtt, options.backend.agent_id) if options.mqtt.url else ()
+        raise ConfigError("mqtt.password: expected mqtt.user as well")

@@ -9,10 +9,11 @@ from typing import Any, Final
 
 from jarvis_ear import __version__
 from jarvis_ear.config import MqttOptions
-from jarvis_ear.control.commands import LOUDEST, MAX_TEXT
+from jarvis_ear.control.commands import MAX_TEXT
 from jarvis_ear.errors import RemoteProtocolError
 from jarvis_ear.hearing.events import State
 from jarvis_ear.turn_trace.turn_counts import OUTCOMES
+from jarvis_ear.wires.messages import LOUDEST
 
 ONLINE: Final = "online"
 OFFLINE: Final = "offline"
@@ -80,7 +81,7 @@ class Topics:
     def command_of(self, message: Incoming) -> BrokerCommand:
         """Return the command in a message, or raise ``RemoteProtocolError``.
 
-        The error never repeats the payload, which may be what somebody wants to be said.
+        The error never repeats the payload, which may be a private text.
         """
         names = {self.command(name): name for name in COMMANDS}
         name = names.get(message.topic)

@@ -57,7 +57,7 @@ PEER: Final = Peer(
 class BrokerLink(Link[Publication, Incoming]):
     """One connection with paho-mqtt, which is imported here. The thread of the broker only.
 
-    paho opens the socket in a thread of its own, because it looks up names and shakes hands without
+    paho opens the socket in a separate thread, because it looks up names and shakes hands without
     an event loop; the loop then reads and writes.
     """
 
@@ -98,7 +98,7 @@ class BrokerLink(Link[Publication, Incoming]):
         await self._subscribe(client)
 
     async def _subscribe(self, client: "Client") -> None:
-        """Subscribe to the commands; without that the link is usable, too."""
+        """Subscribe to the commands; the link is usable without that."""
         from paho.mqtt.subscribeoptions import SubscribeOptions  # noqa: PLC0415 - if configured
 
         client.subscribe(self._topics.commands, options=SubscribeOptions(qos=1, retainHandling=2))
@@ -106,7 +106,7 @@ class BrokerLink(Link[Publication, Incoming]):
             self.remark = "it does not let the ear take commands"
 
     def _dial(self) -> "Client":
-        """Open the socket and send the first packet. Blocks; runs in a thread of its own."""
+        """Open the socket and send the first packet. Blocks; runs in a separate thread."""
         from paho.mqtt.client import Client, MQTTv5  # noqa: PLC0415 - only if a broker is configured
         from paho.mqtt.enums import CallbackAPIVersion  # noqa: PLC0415 - likewise
         from paho.mqtt.packettypes import PacketTypes  # noqa: PLC0415 - likewise

@@ -38,8 +38,7 @@ def completion(program: CommandLine, shell: str) -> str:
 def _places(program: CommandLine, verb: Verb, place: str) -> Iterator[tuple[str, list[Word]]]:
     words = [Word(name, below.meaning) for name, below in verb.verbs.items()]
     words += [Word(word, "") for word in verb.words]
-    flags = verb.verbs[verb.usual].flags if verb.usual else verb.flags
-    words += [_of_flag(flag) for flag in flags if flag.meaning]
+    words += [_of_flag(flag) for flag in verb.listed_flags if flag.meaning]
     is_default = verb is program.root and program.default_verb
     if verb.is_configured or is_default:
         schema = program.schema()

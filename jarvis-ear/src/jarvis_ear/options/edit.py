@@ -21,7 +21,7 @@ def edited(text: str, changes: Mapping[str, Value]) -> str:
 
     A line with the key is changed, or one is added to its table, or the table to the end. Raises
     ``NotEditable`` if the result does not have exactly these changes, and ``ValueError`` if the
-    text is no TOML.
+    text is not TOML.
     """
     wanted = tomllib.loads(text)
     lines = text.splitlines(keepends=True)

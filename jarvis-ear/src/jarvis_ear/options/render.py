@@ -20,6 +20,14 @@ def effective(schema: Schema[Any], loaded: Loaded[Any]) -> str:
     return "\n\n".join("\n".join(_section(loaded, *section)) for section in sections) + "\n"
 
 
+def check_report(warnings: Iterable[str]) -> str:
+    """Return the output of the verb check for a valid configuration."""
+    lines = [f"warning: {line}\n" for line in warnings]
+    number = f"with {len(lines)} warning{'s' if len(lines) > 1 else ''}"
+    end = f"valid, {number}" if lines else "fine"
+    return "".join([*lines, f"the configuration is {end}\n"])
+
+
 def _section(loaded: Loaded[Any], table: str, options: Iterator[Option]) -> Iterator[str]:
     if table:
         yield f"[{table}]"

@@ -104,6 +104,11 @@ class Verb(NamedTuple):
     is_configured: bool = False
     """Whether it takes the options of the configuration."""
 
+    @property
+    def listed_flags(self) -> tuple[Flag, ...]:
+        """Its options, or those of the verb below it that is meant if none is named."""
+        return self.verbs[self.usual].flags if self.usual else self.flags
+
 
 PRINTED: Final = {0: "printed"}
 MISTAKES: Final = {78: "the configuration has a mistake; all mistakes are listed"}
@@ -296,8 +301,7 @@ class CommandLine:
         """Make the parser of a verb. ``listing`` describes the options of the configuration."""
         verb = self.verb_at(names)
         prog = " ".join((self.name, *names))
-        optional_verb = self.default_verb and not names
-        optional_verb = optional_verb or bool(verb.usual)
+        optional_verb = (self.default_verb and not names) or bool(verb.usual)
         takes = (" [VERB]" if optional_verb else " VERB") if verb.verbs else ""
         takes += " [OPTION ...]" if verb.flags or verb.is_configured or verb.verbs else ""
         takes += "".join(f" {name}" for name in verb.needs)
@@ -314,9 +318,8 @@ class CommandLine:
             allow_abbrev=False,
             add_help=False,
         )
-        for flag in verb.flags:
-            meaning = flag.meaning or argparse.SUPPRESS
-            add = partial(made.add_argument, flag.name, help=meaning)
+        for flag in verb.listed_flags:
+            add = partial(made.add_argument, flag.name, help=flag.meaning or argparse.SUPPRESS)
             if flag.value:
                 kind = _path if flag.value in ("FILE", "DIR") else str
                 add(metavar=flag.value, type=kind, action="append")
@@ -328,9 +331,8 @@ class CommandLine:
             of_need = _path if name == "FILE" else str
             made.add_argument(name.lower(), metavar=name, type=of_need, help=argparse.SUPPRESS)
         if verb.words:
-            made.add_argument(
-                "word", choices=verb.words, metavar="|".join(verb.words), help=argparse.SUPPRESS
-            )
+            words = "|".join(verb.words)
+            made.add_argument("word", choices=verb.words, metavar=words, help=argparse.SUPPRESS)
         if verb.value:
             made.add_argument("value", nargs="?", metavar=verb.value, help=argparse.SUPPRESS)
         return made
@@ -348,6 +350,8 @@ class CommandLine:
         lines = [verb.meaning[:1].upper() + verb.meaning[1:].removesuffix(".") + "."]
         if verb.verbs:
             lines += ["", *(f"  {name:<10} {below.meaning}" for name, below in verb.verbs.items())]
+        if verb.usual:
+            lines += ["", f"Without a verb, {verb.usual} is meant, with these options:"]
         if listing:
             lines += ["", "options of the configuration:", listing, "", self.secret_note]
         return "\n".join(lines)
@@ -367,18 +371,12 @@ class CommandLine:
         if not words or words[0].startswith("-"):
             where = " ".join((self.name, *names))
             return f"missing command; choose from {', '.join(known)} (see {where} --help)"
-        return (
-            f"{quoted(words[0])}: expected one of {', '.join(known)}{suggestion(words[0], known)}"
-        )
+        hint = suggestion(words[0], known)
+        return f"{quoted(words[0])}: expected one of {', '.join(known)}{hint}"
 
     def complain(self, text: str) -> None:
         """Write lines to standard error, each with the name of the program."""
         sys.stderr.write("".join(f"{self.name}: {line}\n" for line in text.splitlines()))
-
-
-def check_report(warnings: Iterable[str]) -> str:
-    """Return the output of the verb check for a valid configuration."""
-    return "".join([*(f"warning: {line}\n" for line in warnings), "the configuration is fine\n"])
 
 
 def terminal_width() -> int:

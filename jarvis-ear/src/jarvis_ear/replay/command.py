@@ -1,22 +1,27 @@
 """``jarvis-ear replay``: hear recordings again, and print what the ear makes of them."""
 
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
 
-from jarvis_ear import config, paths
-from jarvis_ear.errors import InputError, NotPermitted
-from jarvis_ear.options.verbs import UsageError, plain, print_text, quoted
+from jarvis_ear import config
+from jarvis_ear.errors import InputError, file_errors
+from jarvis_ear.options.verbs import UsageError, print_text, quoted
 from jarvis_ear.replay import recordings
 from jarvis_ear.replay.plot import plot
 from jarvis_ear.replay.replayer import Replayer, ReplayEvent, ReplayTrace
-from jarvis_ear.replay.sweep import MISS_COST, options_of_sweep, sweep
-from jarvis_ear.replay.sweep_report import SCHEMA, sweep_lines, sweep_listing
+from jarvis_ear.replay.sweep import (
+    MISS_COST,
+    SCHEMA,
+    options_of_sweep,
+    sweep,
+    sweep_lines,
+    sweep_listing,
+)
 from jarvis_ear.units import seconds
-from jarvis_ear.wake_ledger.clips import Clip, find_folder, opened
+from jarvis_ear.wake_ledger.clips import NO_CLIPS, Clip, find_folder, opened
 
 _KINDS: Final = {"wake": "woke", "near_miss": "near miss"}
 
@@ -86,19 +91,11 @@ def listing(traces: Iterable[ReplayTrace], hearing: config.HearingOptions) -> di
 
 
 def _clips(stack: ExitStack) -> list[recordings.LabelledSound]:
-    """Open the wake ledger, and return its clips."""
-    try:
-        path = find_folder(paths.state_folders(os.environ))
+    with file_errors("the folder of the clips"):
+        path = find_folder()
         if path is None:
-            raise InputError("there are no clips: hearing.wake_ledger.enabled stores some")
+            raise InputError(NO_CLIPS)
         folder = stack.enter_context(opened(path))
-    except PermissionError as error:
-        place = plain(str(error.filename or "the folder of the clips"))
-        raise NotPermitted(
-            f"{place} belongs to another user: run this as that user, or as root"
-        ) from None
-    except OSError as error:
-        raise InputError(f"the clips cannot be used: {error}") from error
     return [recordings.of_clip(folder, clip) for clip in folder.all()]
 
 
@@ -149,7 +146,7 @@ def _text(  # noqa: PLR0911 - one for each event
             why = fields["why"].replace("_", " ")
             return f"{why}, {below:g} dB below the wake word"
         case "superseded":
-            return f"turn {fields['turn']} goes on as turn {fields['by']}"
+            return f"turn {fields['turn']} continues as turn {fields['by']}"
         case "dropped" | "abandoned":
             return f"turn {fields['turn']}: {fields['why']}"
     return "speech without the wake word"
@@ -167,7 +164,7 @@ def _sweep(
     unknown = len(sounds) - len(known)
     if not known:
         raise InputError(
-            "nobody knows which recordings hold the wake word: label the clips with "
+            "it is not known which recordings hold the wake word: label the clips with "
             "jarvis-ear events label, or give --truth FILE"
         )
     clips = [recording.clip for recording in sounds if recording.clip is not None]

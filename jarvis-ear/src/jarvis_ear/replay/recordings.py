@@ -51,7 +51,7 @@ class LabelledSound:
     blocks: Callable[[], Iterator[Block]]
     """Reads the sound: mono PCM16, 16 kHz, 40 ms at once. Raises InputError."""
     words: tuple[Span, ...] | None = None
-    """Where the wake word is said, in their order; None: nobody knows."""
+    """Where the wake word is said, in their order; None: unknown."""
     clip: Clip | None = None
     """The record of the wake ledger, if it is a clip."""
 
@@ -63,7 +63,7 @@ Truth = Mapping[str, tuple[Span, ...]]
 def of_file(path: Path, truth: Truth | None) -> LabelledSound:
     """Return the recording in a file of any format that soundfile reads.
 
-    Without ``truth``, nobody knows where its wake words are; a file that is not in it has none.
+    Without ``truth``, its wake words are unknown; a file that is not in it has none.
     """
     words = None if truth is None else _words_of(path, truth)
     return LabelledSound(str(path), lambda: _blocks(path), words)

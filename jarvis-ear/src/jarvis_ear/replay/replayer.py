@@ -71,7 +71,7 @@ class Pauses:
     start: Samples
     """Where its speech starts."""
     inner: list[Samples] = field(default_factory=list)
-    """Pauses of 100 ms and more after which the person went on."""
+    """Pauses of 100 ms and more after which the person continued."""
 
 
 @dataclass(slots=True)
@@ -211,8 +211,6 @@ class _Scribe:
             case events.AbandonTurn(turn_id, reason):
                 fields = {"turn": self._turn(turn_id), "why": reason}
                 yield ReplayEvent("abandoned", now, now, fields)
-            case _:
-                pass
 
     def _turn(self, turn_id: str) -> int:
         """Return the number of a turn in this recording, from 1 on; ids are random."""

@@ -66,7 +66,7 @@ class Claim:
     level: int
     """Level of the voice without the noise of the room, in dBFS: -200 ... 10."""
     floor: int
-    """Noise floor of the room, likewise."""
+    """Noise floor of the room, in dBFS: -200 ... 10."""
     heard: str = ""
     """Ids of the claims for the same wake word that its ear has received, separated by spaces."""
 

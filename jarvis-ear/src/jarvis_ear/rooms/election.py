@@ -174,7 +174,6 @@ class Election:
         return other, True
 
     def _forget(self, now: float) -> None:
-        """Forget what is over."""
         old = now - ANSWERS_S
         self._others = {key: each for key, each in self._others.items() if each.heard_at >= old}
         if self._own is not None and not self._own.is_open and self._own.heard_at < old:

@@ -1,4 +1,4 @@
-"""Rooms: claims the wake words of this ear, and tells the ear which of them others answer."""
+"""Rooms: claims the wake words of this ear, and tells the ear which of them other ears answer."""
 
 import asyncio
 import logging
@@ -97,7 +97,7 @@ class Rooms:
         self._throttle = Throttle()
         self._thread = NetworkThread(self._run, "jarvis-ear-rooms")
         self.refused = 0
-        """Messages that are no claim, or not signed with our key."""
+        """Messages that are not a claim, or not signed with our key."""
         self.foreign = 0
         """Claims of another group."""
         self.unsent = 0
@@ -125,8 +125,6 @@ class Rooms:
                 self._do(lambda election, _now: election.go_on(turn_id, continues))
             case TurnDropped(turn_id):
                 self._do(lambda election, now: election.withdraw(turn_id, now))
-            case _:
-                pass
 
     def may_answer(self, turn_id: str) -> bool:
         """Return whether to send the utterance of a turn, which is decided now at the latest."""
@@ -171,8 +169,7 @@ class Rooms:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if not self._thread.stop(STOP_S):
-            _LOGGER.warning("the rooms did not stop within %.1f s", STOP_S)
+        self._thread.stop(STOP_S)
 
     def _claim(self, at: Samples, score: float) -> Claim:
         level, floor = measure(self._sound(), self._gain_db)
@@ -190,7 +187,7 @@ class Rooms:
         )
 
     def _do(self, step: Callable[[Election, float], tuple[Outcome, ...]]) -> None:
-        """Take a step of the election, and carry out what comes of it. Any thread."""
+        """Take a step of the election, and carry out its outcomes. Any thread."""
         with self._lock:
             outcomes = step(self._election, self._now())
         for outcome in outcomes:
@@ -222,7 +219,7 @@ class Rooms:
                 network.close()
 
     async def _work(self, wake: asyncio.Event, network: Multicast | None) -> None:
-        """Send claims and decide in time, for ever. A claim of this ear wakes it."""
+        """Send claims and decide in time, until cancelled. A claim of this ear wakes it."""
         while True:
             wake.clear()
             self._do(lambda election, now: election.tick(now))
@@ -236,7 +233,7 @@ class Rooms:
                     await wake.wait()
 
     async def _look(self, network: Multicast | None) -> None:
-        """Open the socket, and join on interfaces that appear later, for ever."""
+        """Open the socket, and join on interfaces that appear later, until cancelled."""
         while True:
             try:
                 if network is not None:

@@ -1,6 +1,5 @@
 """Executor: carries out the steps of an installation, or describes them."""
 
-import os
 import shutil
 import stat
 import subprocess
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from jarvis_ear.errors import ServiceError
+from jarvis_ear.paths import replacing
 from jarvis_ear.service.probe import run
 from jarvis_ear.service.steps import (
     Build,
@@ -221,13 +221,8 @@ def _apply(step: Folder | File | SymbolicLink | Remove | Relocate) -> None:
 def write(path: Path, content: bytes, mode: int) -> None:
     """Write a file atomically, by a temporary file; it never has more permissions than ``mode``."""
     _make_folder(path.parent, 0o755)
-    new = path.with_name(f".{path.name}.new")
-    new.unlink(missing_ok=True)
-    handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "wb") as file:
+    with replacing(path, mode) as file:
         file.write(content)
-        os.fchmod(file.fileno(), mode)
-    new.replace(path)
 
 
 def _link(path: Path, target: Path) -> None:

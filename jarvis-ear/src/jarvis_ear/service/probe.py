@@ -173,13 +173,9 @@ def user_layout(environ: Mapping[str, str]) -> Layout:
         credentials=settings / "credentials",
         encrypted=settings / "credentials.encrypted",
         overrides=settings.parent / "systemd" / "user",
-        runtime=_session_folder(environ) / EAR,
+        runtime=Path(environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}", EAR),
         is_user=True,
     )
-
-
-def _session_folder(environ: Mapping[str, str]) -> Path:
-    return Path(environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}")
 
 
 PYTHONS: Final = ("/usr/bin/python3", "python3.13", "python3.12", "python3.11", "python3.14")

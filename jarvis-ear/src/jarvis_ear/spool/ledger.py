@@ -13,7 +13,7 @@ from jarvis_ear.delivery.events import Finished
 from jarvis_ear.delivery.playback import judge
 from jarvis_ear.journal.life import SPOOL_TROUBLE
 from jarvis_ear.log.throttle import WARN_S, Throttle
-from jarvis_ear.paths import PrivateFolder
+from jarvis_ear.paths import PrivateFolder, json_objects
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -56,6 +56,8 @@ class Ledger:
         }
         if finished.successor:
             fields["superseded_by"] = finished.successor
+        if finished.away:
+            fields["away"] = finished.away
         if finished.chunks == 0:  # else it is known after playback
             heard, why = judge(finished)
             fields |= {"heard": str(heard), "heard_reason": str(why)}
@@ -74,13 +76,12 @@ class Ledger:
         found: dict[str, str] = {}
         with suppress(OSError):  # reported when a write fails
             folder = self._open()
-            lines = b"\n".join(_tail(folder, name) for name in (OLD_FILE, FILE)).splitlines()
-            for line in lines:
-                with suppress(ValueError, RecursionError, AttributeError, TypeError):
-                    fields = json.loads(line)
-                    turn_id, end = fields.get("turn"), fields.get("verdict", fields.get("stage"))
-                    if isinstance(turn_id, str) and isinstance(end, str):
-                        found[turn_id] = end
+            for fields in json_objects(
+                b"\n".join(_tail(folder, name) for name in (OLD_FILE, FILE))
+            ):
+                turn_id, end = fields.get("turn"), fields.get("verdict", fields.get("stage"))
+                if isinstance(turn_id, str) and isinstance(end, str):
+                    found[turn_id] = end
         return found
 
     def close(self) -> None:

@@ -123,7 +123,7 @@ class SpoolScan:
         return []
 
     def _read(self, place: Place) -> Utterance | Finished | None:
-        """Return what becomes of a file; None: nothing, because its turn is known."""
+        """Return what to do with a file; None: nothing, because its turn is known."""
         try:
             data = self._folders[place.folder].read(
                 place.name, record.RECORD_HEADER_BYTES + MAX_PCM_BYTES + 1

@@ -148,7 +148,7 @@ class DiskSpool(Spool):
             except BlockingIOError:
                 raise AlreadyRunning(
                     f"another jarvis-ear is running with the folder {self._path}: stop it, or "
-                    "give this one a folder of its own with spool.dir"
+                    "give this one its own folder with spool.dir"
                 ) from None
             self._folders = {
                 str(name): opened.enter_context(PrivateFolder(self._path / name))

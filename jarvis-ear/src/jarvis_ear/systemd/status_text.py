@@ -46,7 +46,7 @@ class Condition:
     muted_by: tuple[str, ...] = ()
     """Who muted the microphone."""
     muted_until: str = ""
-    """Wall-clock time at which it opens by itself; empty: it does not."""
+    """Wall-clock time at which the mute ends; empty: it has no end."""
     stuck: tuple[str, ...] = ()
     """Parts that do not make progress in time."""
     backend: str = ""

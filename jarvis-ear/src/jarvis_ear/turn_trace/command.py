@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from jarvis_ear import paths
-from jarvis_ear.errors import InputError, NotPermitted
+from jarvis_ear.errors import InputError, file_errors
 from jarvis_ear.journal.turns import NO_SPEECH
-from jarvis_ear.options.verbs import UsageError, plain, print_text, quoted
+from jarvis_ear.options.verbs import UsageError, print_text, quoted
 from jarvis_ear.turn_trace import past_turns
 from jarvis_ear.turn_trace.journal_reader import TurnRecord, records_of
 
@@ -24,7 +24,7 @@ SINCE: Final = "7d"
 """Default of ``--since``."""
 
 SHOWN: Final = 20
-"""Turns that are listed, if nobody asks for another number."""
+"""Default number of turns that are listed."""
 
 WIDTH: Final = 44
 """Columns of the waterfall."""
@@ -85,15 +85,8 @@ def _count(text: str) -> int:
 
 
 def _read(since: float, given: Mapping[str, Any]) -> past_turns.TurnArchive:
-    try:
+    with file_errors("the ledger"):
         return past_turns.read_archive(since, _ledger_folder(given.get("ledger")))
-    except PermissionError as error:
-        place = plain(str(error.filename or "the ledger"))
-        raise NotPermitted(
-            f"{place} belongs to another user: run this as that user, or as root"
-        ) from None
-    except OSError as error:
-        raise InputError(f"the ledger cannot be read: {error}") from error
 
 
 def _ledger_folder(given: Path | None) -> Path | None:
@@ -104,18 +97,8 @@ def _ledger_folder(given: Path | None) -> Path | None:
                 f"{given} holds no ledger: expected the folder of {past_turns.LEDGERS[1]}"
             )
         return given
-    refusal: PermissionError | None = None
-    for folder in paths.state_folders(os.environ):
-        try:
-            if (folder / past_turns.LEDGERS[1]).stat():
-                return folder
-        except PermissionError as error:
-            refusal = refusal or error
-        except OSError:
-            continue
-    if refusal is not None:
-        raise refusal
-    return None
+    found = paths.find_state(os.environ, past_turns.LEDGERS[1])
+    return found and found.parent
 
 
 def _row(turn: past_turns.PastTurn) -> str:
@@ -168,6 +151,7 @@ def _facts(turn: past_turns.PastTurn) -> Iterator[str]:
     numbers, links = turn.numbers, turn.links
     yield f"turn       {turn.turn_id}, ended {_when(turn)}"
     yield f"verdict    {_verdict(turn)}"
+    yield from (f"backend    away: {turn.away}",) if turn.away else ()
     if turn.heard:
         why = f" ({turn.heard_reason.replace('_', ' ')})" if turn.heard_reason else ""
         yield f"heard      {turn.heard}{why}"
@@ -188,7 +172,7 @@ def _facts(turn: past_turns.PastTurn) -> Iterator[str]:
     if numbers.get("REFUSED"):
         yield f"refused    {numbers['REFUSED']:.0f} times, as not the person's speech"
     for name, meaning in (
-        ("CONTINUES", "goes on from turn"),
+        ("CONTINUES", "continues turn"),
         ("SUPERSEDED_BY", "the whole sentence is turn"),
         ("ANSWERED_BY", "answered by the ear"),
     ):

@@ -1,4 +1,4 @@
-"""Earcons: short sounds that tell a person in the room what became of their turn.
+"""Earcons: short sounds that tell a person in the room how their turn ended.
 
 Every turn ends in one thing that a person can perceive: its reply, one sound, or what they do
 themselves (they speak again, hush the ear, or mute it).
@@ -49,7 +49,7 @@ class Earcon(StrEnum):
     MUTED = "muted"
     UNMUTED = "unmuted"
     MICROPHONE_LOST = "microphone_lost"
-    """No sound comes from the microphone any more."""
+    """Sound no longer comes from the microphone."""
 
 
 _BY_VERDICT: Final[Mapping[str, Earcon | None]] = {
@@ -144,8 +144,6 @@ class EarconView:
                     self._play(Earcon.WAKE)
             case TurnEnded(turn_id) if trace is not None:
                 self._end(turn_id, trace)
-            case _:
-                pass
 
     def _captured(self, turn_id: str) -> None:
         """Tell at once that the backend is away: the verdict may take half a minute."""
@@ -168,8 +166,6 @@ class EarconView:
                 self._play(Earcon.UNMUTED)
             case _, State.DEAF if self._losses.allows(self._now()):
                 self._play(Earcon.MICROPHONE_LOST)
-            case _:
-                pass
 
     def _end(self, turn_id: str, trace: TurnTrace) -> None:
         is_told = turn_id in self._told_away

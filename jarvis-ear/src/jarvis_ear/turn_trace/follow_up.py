@@ -49,8 +49,6 @@ class FollowUps:
                 self._decide(turn_id, FollowUp.DECLINED)
             case Finished(turn_id, follow_up=True) | Announced(turn_id, follow_up=True):
                 self._decide(turn_id, FollowUp.ASKED)
-            case _:
-                pass
 
     def take(self, turn_id: str) -> FollowUp:
         """Return the decision about a turn whose reply is over, and forget it."""

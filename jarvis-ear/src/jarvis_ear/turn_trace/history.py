@@ -99,7 +99,7 @@ class TurnHistory:
                     self._end(trace.turn_id)
 
     def change(self, options: Config) -> None:
-        """Use other options, and forget all words if none of them may be kept any more."""
+        """Use other options, and forget all words if none of them may be kept."""
         with self._lock:
             published = bool(options.mqtt.url) and options.mqtt.transcripts
             self._keeps_words = options.console.transcripts or published
@@ -162,8 +162,6 @@ class TurnHistory:
             case LinkUp(url):
                 self._backend = url
                 self._traces.update({key: self._next(key, event) for key in self._traces})
-            case _:
-                pass
         trace = self._traces.get(turn_id)
         if trace is not None:
             trace = self._traces[turn_id] = self._next(turn_id, event)

@@ -4,12 +4,13 @@ Imports nothing heavy, because a verb uses it. Nothing in a record is trusted: a
 into the journal, so texts are made printable, and what has another form is left out.
 """
 
-import json
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
+
+from jarvis_ear.paths import json_objects
 
 IDENTIFIER: Final = "jarvis-ear"
 """SYSLOG_IDENTIFIER of the records of the ear."""
@@ -62,11 +63,7 @@ def ask_journal(*matches: str) -> Iterator[Mapping[str, object]]:
         check=True,
         timeout=ASK_S,
     )
-    for line in found.stdout.splitlines():
-        with suppress(ValueError, RecursionError):
-            record = json.loads(line)
-            if isinstance(record, dict):
-                yield record
+    yield from json_objects(found.stdout)
 
 
 def trouble_of(error: Exception) -> str:

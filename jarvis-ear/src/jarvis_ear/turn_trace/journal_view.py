@@ -85,10 +85,10 @@ class JournalView:
             case TurnConfirmed():
                 return logging.DEBUG, "no ear in another room answers", {}
             case HoldTurn(_, goes_on):
-                why = "its sentence goes on" if goes_on else "a wake word was detected"
+                why = "its sentence continues" if goes_on else "a wake word was detected"
                 return logging.DEBUG, f"the turn is held: {why}", {}
             case ResumeTurn():
-                return logging.INFO, "nothing newer was said: the turn goes on", {}
+                return logging.INFO, "nothing newer was said: the turn continues", {}
             case SelfEchoIgnored(_, _, score):
                 text = f"the ear ignores its own wake word in the reply (score {score:.2f})"
                 return logging.INFO, text, SELF_ECHO.fields(WAKE_SCORE=round(score, 3))
@@ -262,6 +262,8 @@ def _all(trace: TurnTrace) -> dict[str, object]:
     }
     known |= {name: value for name, value in happened.items() if value}
     if trace.finished is not None:
+        if trace.finished.away:
+            known["REASON"] = trace.finished.away
         known["HEARD"], known["HEARD_REASON"] = trace.heard()
         known["REPLY_CHUNKS"] = trace.finished.chunks
     latencies = trace.latencies_ms()

@@ -22,7 +22,7 @@ from jarvis_ear.turn_trace.trace import (
 from jarvis_ear.wires.event_bus import Event, stamp
 
 MAX_QUOTED: Final = 2000
-"""Characters of a text from the backend: more than anybody says in half a minute, or reads."""
+"""Characters of a text from the backend: more than a person says in half a minute, or reads."""
 
 MAX_TURNS: Final = 12
 """Number of turns on the feed: as many as a person looks back on."""
@@ -86,7 +86,6 @@ class ConsoleView:
             self._feed.put(f"turn:{turn_id}", None)
 
     def _topic(self, trace: TurnTrace) -> dict[str, Any]:
-        """Return the JSON value of a turn."""
         is_over = trace.is_over or trace.ended_at is not None
         heard, why = trace.heard() if is_over else ("", "")
         is_dropped = trace.outcome == DROPPED
@@ -140,8 +139,6 @@ class BusView:
                 self._tell("transcript", turn_id, text=text)
             case TurnDropped(turn_id) | Finished(turn_id) if trace is not None:
                 self._tell("turn", turn_id, verdict=trace.outcome, code=trace.cause)
-            case _:
-                pass
 
     def _tell(self, kind: str, turn_id: str, **fields: object) -> None:
         if kind in self._allowed:
@@ -183,8 +180,6 @@ class HookView:
             case Finished(turn_id, verdict, code) if verdict in FAILURES:
                 why, kind = words.spaced(code), str(verdict)
                 self._tell("failed", turn_id=turn_id, reason=why, verdict=kind, code=str(code))
-            case _:
-                pass
 
     def _tell(self, name: str, **fields: str) -> None:
         event = HookEvent(name, self._wall(), self._agent_id, state=str(self._state), **fields)
@@ -216,8 +211,6 @@ class MqttView:
                 self._enter(str(new))
             case TurnEnded() if trace is not None and not trace.is_announcement:
                 self._post_turn(self._turn(trace))
-            case _:
-                pass
 
     def _turn(self, trace: TurnTrace) -> Mapping[str, object]:
         heard, why = trace.heard()

@@ -45,7 +45,7 @@ _QUIET: Final = Advice(
 )
 _NOISY: Final = Advice(
     "it was hardly louder than the room",
-    "speak nearer to the microphone, or move it away from what is loud",
+    "speak nearer to the microphone, or move it away from noise",
 )
 _REPEATED: Final = Advice(
     "the score was too short, or soon after another wake word",
@@ -53,8 +53,8 @@ _REPEATED: Final = Advice(
 )
 _UNSURE: Final = Advice(
     "the sound was good enough, but the wake model was not sure",
-    "set hearing.wake.strictness to eager, or a lower hearing.wake.threshold, if people often say "
-    "it in vain",
+    "set hearing.wake.strictness to eager, or a lower hearing.wake.threshold, if it often "
+    "misses people",
 )
 
 

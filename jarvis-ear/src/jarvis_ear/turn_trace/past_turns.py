@@ -3,7 +3,6 @@
 Imports nothing heavy, because a verb uses it. What has an unexpected form is left out.
 """
 
-import json
 import re
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from jarvis_ear.journal.turns import ANNOUNCED, BY_OUTCOME, ENDED
-from jarvis_ear.paths import read_regular
+from jarvis_ear.paths import json_objects, read_regular
 from jarvis_ear.turn_trace.journal_reader import ask_journal, text_of, time_of, trouble_of
 
 LEDGERS: Final = ("ledger.1.jsonl", "ledger.jsonl")
@@ -57,6 +56,8 @@ class PastTurn:
     heard_reason: str = ""
     ended_by: str = ""
     """What ended the speech; empty: unknown."""
+    away: str = ""
+    """Why the backend was out of reach, if the turn expired for that."""
     numbers: dict[str, float] = field(default_factory=dict)
     """Fields of the journal that are numbers: WAKE_SCORE, SPEECH_MS, LATENCY_SENT_MS, ..."""
     links: dict[str, str] = field(default_factory=dict)
@@ -102,6 +103,7 @@ class PastTurn:
             "heard": self.heard or None,
             "heard_reason": self.heard_reason or None,
             "ended_by": self.ended_by or None,
+            "away": self.away or None,
             "speech_ms": self._whole("SPEECH_MS"),
             "wake_score": self.numbers.get("WAKE_SCORE"),
             "answer_ms": self.answer_ms,
@@ -124,7 +126,7 @@ class TurnArchive:
     turns: list[PastTurn]
     """Oldest first."""
     trouble: str
-    """Why the journal has nothing to say; empty: it has."""
+    """Why the journal has no turns; empty: it has some."""
 
     def find(self, beginning: str) -> list[PastTurn]:
         """Return the turns whose id begins so."""
@@ -156,11 +158,7 @@ def _ledger_lines(folder: Path) -> Iterator[Mapping[str, object]]:
             data = read_regular(folder / name, MAX_LEDGER)[0]
         except FileNotFoundError:
             continue
-        for line in data.splitlines():
-            with suppress(ValueError, RecursionError):
-                fields = json.loads(line)
-                if isinstance(fields, dict):
-                    yield fields
+        yield from json_objects(data)
 
 
 def _note_verdict(known: dict[str, PastTurn], line: Mapping[str, object]) -> None:
@@ -173,6 +171,7 @@ def _note_verdict(known: dict[str, PastTurn], line: Mapping[str, object]) -> Non
     turn.ended_at = at
     if "verdict" in line:
         turn.verdict, turn.cause = text_of(line, "verdict"), text_of(line, "cause")
+        turn.away = text_of(line, "away")
     if "heard" in line:
         turn.heard, turn.heard_reason = text_of(line, "heard"), text_of(line, "heard_reason")
     if superseded_by := text_of(line, "superseded_by"):
@@ -191,6 +190,7 @@ def _note_end(known: dict[str, PastTurn], record: Mapping[str, object]) -> bool:
     turn.heard = text_of(record, "HEARD") or turn.heard
     turn.heard_reason = text_of(record, "HEARD_REASON") or turn.heard_reason
     turn.ended_by = text_of(record, "ENDED_BY")
+    turn.away = text_of(record, "REASON") or turn.away
     for name in ("SESSION_ID", "CONTINUES", "SUPERSEDED_BY", "ANSWERED_BY", "BACKEND"):
         if value := text_of(record, name):
             turn.links[name] = value

@@ -28,7 +28,7 @@ KEPT: Final = "kept"
 """Outcome of a turn whose utterance the next run delivers."""
 
 ANNOUNCED: Final = "announced"
-"""Outcome of an announcement, which is no turn."""
+"""Outcome of an announcement, which is not a turn."""
 
 FAILURES: Final = frozenset(
     (
@@ -121,7 +121,7 @@ class TurnTrace:
     answered_by: str = ""
     """Name of the ear in another room that answered instead, or empty."""
     resumed: int = 0
-    """How often it was held, and went on because nothing newer was said."""
+    """How often it was held, and continued because nothing newer was said."""
     self_echoes: int = 0
     """How often the ear ignored its own wake word in the reply."""
     refused: int = 0
@@ -156,7 +156,7 @@ class TurnTrace:
     is_played: bool = False
     """Whether the reply was played to its end."""
     stopped: Unheard = Unheard.NOTHING
-    """Why the reply is not awaited any more."""
+    """Why the reply is no longer awaited."""
     stamps: Mapping[Stage, float] = field(default_factory=dict)
     """Monotonic times in seconds; absent if not reached. The first time counts."""
     ended_at: float | None = None

@@ -87,7 +87,7 @@ class Totals:
     replies: Mapping[str, int] = field(default_factory=dict)
     """Replies of turns, by how much was heard: all of ``Heard``."""
     announcements: Mapping[str, int] = field(default_factory=dict)
-    """Announcements, likewise."""
+    """Announcements, by how much was heard."""
     state_s: Mapping[str, float] = field(default_factory=dict)
     """Seconds spent in each state: all of ``State``."""
     latencies: Mapping[str, HistogramCounts] = field(default_factory=dict)
@@ -114,7 +114,7 @@ class TurnCounts:
         self._latencies = {name: Histogram() for name in (*PARTS.values(), FIRST_SOUND)}
 
     def change(self, options: Config) -> None:
-        """Count these wake words from now on, too."""
+        """Also count these wake words from now on."""
         with self._lock:
             self._wake_words.update({word.name: 0 for word in options.hearing.wake.all_words})
 
@@ -131,8 +131,6 @@ class TurnCounts:
                     self._reconnects += after_s is not None
                 case TurnEnded() if trace is not None:
                     self._end(trace)
-                case _:
-                    pass
 
     def read(self) -> Totals:
         """Return the sums as of now."""

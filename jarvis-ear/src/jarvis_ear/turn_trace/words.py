@@ -18,7 +18,7 @@ _TIMEOUTS: Final[Mapping[State, str]] = {
 
 REFUSALS: Final[Mapping[RefusalReason, str]] = {
     RefusalReason.TOO_QUIET: "much quieter than the wake word",
-    RefusalReason.TALK: "no louder than those who talked before the wake word",
+    RefusalReason.TALK: "no louder than people who talked before the wake word",
     RefusalReason.NOISE: "noise, or hardly speech",
 }
 
@@ -46,7 +46,7 @@ def drop_reason(trace: TurnTrace) -> str:
 
 
 def summary(trace: TurnTrace) -> str:
-    """Return what became of a turn, in one line without the words that were spoken."""
+    """Return the result of a turn, in one line without the words that were spoken."""
     if trace.outcome == DROPPED:
         return f"dropped ({drop_reason(trace)}), nothing was sent"
     if trace.outcome == KEPT:
@@ -66,7 +66,7 @@ def _parts(trace: TurnTrace) -> Iterator[str]:
     if trace.superseded_by:
         yield f"the whole sentence is turn {trace.superseded_by}"
     if trace.continues:
-        yield f"goes on from turn {trace.continues}"
+        yield f"continues turn {trace.continues}"
     if trace.speech_s is not None:
         yield f"{trace.speech_s:.2f} s of speech"
     if trace.score is not None:

@@ -12,7 +12,7 @@ from types import NoneType
 from typing import Any, Final, Self
 
 from jarvis_ear.errors import InputError
-from jarvis_ear.paths import PrivateFolder
+from jarvis_ear.paths import PrivateFolder, find_state
 
 FOLDER: Final = "wake-ledger"
 """Name of the folder of the clips, in the state folder."""
@@ -20,6 +20,9 @@ FOLDER: Final = "wake-ledger"
 WAKE: Final = "wake"
 NEAR_MISS: Final = "near_miss"
 """The kinds of clips: the ear woke, or nearly."""
+
+NO_CLIPS: Final = "there are no clips: hearing.wake_ledger.enabled stores some"
+"""Error of a verb that needs clips."""
 
 MAX_RECORD: Final = 4096
 """Bytes of a record; one has about three hundred."""
@@ -180,25 +183,14 @@ class ClipFolder:
         self._folder.move(new, self._folder, name)
 
 
-def find_folder(state_folders: Iterator[Path]) -> Path | None:
+def find_folder() -> Path | None:
     """Return the first folder with clips, or None; raise ``PermissionError`` if it is another's."""
-    refusal: PermissionError | None = None
-    for state in state_folders:
-        try:
-            if (state / FOLDER).stat():
-                return state / FOLDER
-        except PermissionError as error:
-            refusal = refusal or error
-        except OSError:
-            continue
-    if refusal is not None:
-        raise refusal
-    return None
+    return find_state(os.environ, FOLDER)
 
 
 @contextmanager
 def opened(path: Path) -> Iterator[ClipFolder]:
-    """Open an existing folder; root acts as its owner meanwhile, who has to read the files."""
+    """Open an existing folder; root acts as its owner, who must be able to read the files."""
     owner = path.stat().st_uid
     with ExitStack() as stack:
         if os.geteuid() == 0 and owner != 0:

@@ -2,17 +2,17 @@
 
 import io
 import json
-import os
 import sys
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
-from jarvis_ear import paths
-from jarvis_ear.errors import InputError, NotPermitted, SpeakerLost
+from jarvis_ear.errors import InputError, SpeakerLost, file_errors
 from jarvis_ear.options.verbs import UsageError, plain, print_text
-from jarvis_ear.wake_ledger.clips import Clip, ClipFolder, find_folder, listing, opened
+from jarvis_ear.paths import replacing
+from jarvis_ear.wake_ledger.clips import NO_CLIPS, Clip, ClipFolder, find_folder, listing, opened
 
 if TYPE_CHECKING:
     import tarfile
@@ -33,14 +33,14 @@ _LABELS: Final = {True: "true", False: "false", None: ""}
 
 def events(verb: str, given: Mapping[str, Any], *, play: Callable[[bytes], int]) -> int:
     """Carry out a verb below `events`; ``play`` plays a sound file and returns the exit status."""
-    try:
-        folder = find_folder(paths.state_folders(os.environ))
+    with file_errors("the folder of the clips"):
+        folder = find_folder()
         if verb == "list":
             return _list(folder, as_json="json" in given)
         if verb == "purge":
             return _purge(folder)
         if folder is None:
-            raise InputError("there are no clips: hearing.wake_ledger.enabled stores some")
+            raise InputError(NO_CLIPS)
         match verb:
             case "export":
                 return _export(folder, given["file"])
@@ -52,13 +52,6 @@ def events(verb: str, given: Mapping[str, Any], *, play: Callable[[bytes], int])
                 with opened(folder) as clips:
                     wav = clips.wav(clips.find(given["id"]))
                 return play(wav)
-    except PermissionError as error:
-        place = plain(str(error.filename or "the folder of the clips"))
-        raise NotPermitted(
-            f"{place} belongs to another user: run this as that user, or as root"
-        ) from None
-    except OSError as error:
-        raise InputError(f"the clips cannot be used: {error}") from error
 
 
 def _list(folder: Path | None, *, as_json: bool) -> int:
@@ -99,23 +92,17 @@ def _export(folder: Path, archive: Path) -> int:
     """Write an archive that only its owner may read; it is whole, or not there."""
     if not archive.name.endswith(ARCHIVES):
         raise UsageError(f"events export: {plain(archive.name)}: expected a name ending in .tar.gz")
-    new = archive.with_name(f".{archive.name}.new")
-    try:
-        new.unlink(missing_ok=True)
-        handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except OSError as error:
-        raise InputError(f"{plain(str(archive))} cannot be written: {error.strerror}") from error
-    try:
-        with os.fdopen(handle, "wb") as file:
-            with opened(folder) as clips:
-                count = _write_archive(file, clips)
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(archive)
-    except BaseException:
-        new.unlink(missing_ok=True)
-        raise
-    return print_text(f"{plain(str(archive))}: {count} clip{'s' if count != 1 else ''}\n")
+    shown = plain(str(archive))
+    with ExitStack() as stack:
+        try:
+            file = stack.enter_context(replacing(archive))
+        except OSError as error:
+            raise InputError(
+                f"{plain(str(archive))} cannot be written: {error.strerror}"
+            ) from error
+        with opened(folder) as clips:
+            count = _write_archive(file, clips)
+    return print_text(f"{shown}: {count} clip{'s' if count != 1 else ''}\n")
 
 
 def _write_archive(file: BinaryIO, clips: ClipFolder) -> int:

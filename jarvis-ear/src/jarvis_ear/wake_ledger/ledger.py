@@ -143,8 +143,6 @@ class WakeLedger:
                 self._expect(self._new_id(), NEAR_MISS, effect)
             case StateChanged(_, State.MUTED | State.DEAF):
                 self._forget()
-            case _:
-                pass
 
     def _expect(self, clip_id: str, kind: str, heard: TurnOpened | NearMiss) -> None:
         now = self._recent[-1].end if self._recent else heard.at
@@ -213,7 +211,7 @@ class WakeLedger:
             if self._warnings.allows(self._monotonic()):
                 reason = os.strerror(error.errno).lower() if error.errno else str(error)
                 fields = WAKE_LEDGER_TROUBLE.fields(PLACE=self._path, REASON=reason)
-                text = "the wake ledger in %s cannot be written, and the ear goes on without it: %s"
+                text = "the wake ledger in %s cannot be written, and the ear runs on without it: %s"
                 _LOGGER.warning(text, self._path, reason, extra=fields)
             return False
         return True

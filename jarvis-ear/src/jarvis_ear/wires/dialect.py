@@ -13,6 +13,7 @@ from jarvis_ear.errors import LocalProtocolError, RemoteProtocolError
 from jarvis_ear.units import SAMPLE_BYTES, SAMPLE_RATE
 from jarvis_ear.wires.json_fields import printable
 from jarvis_ear.wires.messages import (
+    UNCHANGED,
     Answer,
     AudioChunk,
     AudioEnd,
@@ -28,6 +29,7 @@ from jarvis_ear.wires.messages import (
     Transcript,
     TtsChunk,
     TtsDone,
+    VolumeRequest,
 )
 
 
@@ -136,7 +138,6 @@ class BackendDialect(ABC):
         return self._ping(self._pings)
 
     def _ping(self, number: int) -> Frame:
-        """Return the ping with that number."""
         return PingFrame(str(number).encode())
 
     def _pong(self, number: int) -> tuple[FromBackend, ...]:
@@ -221,9 +222,11 @@ class ReplyChunks:
         """Return the remaining sound: nothing follows, or not for a while."""
         return (self._chunk(len(self._pcm)),) if self._pcm else ()
 
-    def finish(self, *, follow_up: bool = False) -> tuple[TtsChunk | TtsDone, ...]:
+    def finish(
+        self, *, follow_up: bool = False, volume: VolumeRequest = UNCHANGED
+    ) -> tuple[TtsChunk | TtsDone, ...]:
         """Return the remaining sound and the end of the reply."""
-        return (*self.rest(), TtsDone(self._cut, follow_up))
+        return (*self.rest(), TtsDone(self._cut, follow_up, volume))
 
     def _scaled(self, size: int) -> int:
         """Return the bytes that last as long as ``size`` bytes at 16 kHz."""

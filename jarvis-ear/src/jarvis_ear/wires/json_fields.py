@@ -35,7 +35,10 @@ def read_object(text: str) -> dict[str, Any]:
 
 
 def read_fields(kind: type[_T], payload: Mapping[str, Any]) -> _T:
-    """Return a ``kind`` made from ``payload``; a field without a default is required."""
+    """Return a ``kind`` made from ``payload``; a field without a default is required.
+
+    The value of a field declared as ``object`` is not checked.
+    """
     values: dict[str, Any] = {}
     for field in dataclasses.fields(kind):  # type: ignore[arg-type]  # every message is a dataclass
         name = _outside(field.name)
@@ -61,7 +64,7 @@ def write_object(value: Mapping[str, Any]) -> str:
 
 
 def _checked(name: str, value: object, kind: object) -> object:
-    if type(value) is not kind:  # True is an int, but not a whole number
+    if kind is not object and type(value) is not kind:  # True is an int, but not a whole number
         raise RemoteProtocolError(f"{name} is {type(value).__name__}; expected {_NAMES[kind]}")  # type: ignore[index]  # as above
     return value
 

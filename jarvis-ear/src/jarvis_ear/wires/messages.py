@@ -3,8 +3,12 @@
 ``AudioChunk`` is for wires that take whole utterances, ``AudioPart`` for those that stream.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Final, Self, TypeAlias
+
+LOUDEST: Final = 100
+"""Highest volume of replies in per cent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,8 @@ class AudioEnd:
 
     agent_id: str = ""
     """Agent that it is for; empty: the configured one."""
+    wake_word: str = ""
+    """Wake word that it followed; empty: none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +112,53 @@ class TtsChunk:
 
 
 @dataclass(frozen=True, slots=True)
+class VolumeRequest:
+    """What the backend asks of the volume of replies: nothing, or one of these."""
+
+    percent: int | None = None
+    """Volume to set, 0 to 100."""
+    change: int | None = None
+    """Points to add to the volume, -100 to 100."""
+    problem: str = ""
+    """Why the request is invalid."""
+
+    @classmethod
+    def read(cls, fields: Mapping[str, object]) -> Self:
+        """Return the request in the fields of a message; one that is None is absent.
+
+        Never raises: an invalid request must not lose the end of a reply.
+        """
+        volume, change = fields.get("volume"), fields.get("volumeChange")
+        if volume is None and change is None:
+            return cls()
+        if volume is not None and change is not None:
+            return cls(problem="both volume and volumeChange; expected one of them")
+        name, value, least = "volume", volume, 0
+        if volume is None:
+            name, value, least = "volumeChange", change, -LOUDEST
+        wanted = f"expected a whole number from {least} to {LOUDEST}"
+        if not isinstance(value, int) or isinstance(value, bool):
+            return cls(problem=f"{name} is {type(value).__name__}; {wanted}")
+        if not least <= value <= LOUDEST:
+            return cls(problem=f"{name} is out of range; {wanted}")
+        return cls(percent=value) if volume is not None else cls(change=value)
+
+    def fields(self) -> dict[str, int]:
+        """Return the fields of a message that ``read`` reads."""
+        fields = {"volume": self.percent, "volumeChange": self.change}
+        return {name: value for name, value in fields.items() if value is not None}
+
+    def applied_to(self, percent: int) -> int:
+        """Return the volume after the request, 0 to 100, if it was ``percent`` before."""
+        wanted = percent + (self.change or 0) if self.percent is None else self.percent
+        return min(max(wanted, 0), LOUDEST)
+
+
+UNCHANGED: Final = VolumeRequest()
+"""The volume stays."""
+
+
+@dataclass(frozen=True, slots=True)
 class TtsDone:
     """Backend: no more chunks follow."""
 
@@ -113,6 +166,7 @@ class TtsDone:
     """Number of chunks that the backend tried to make: some may be missing. None: not known."""
     follow_up: bool = False
     """Whether it asks the ear to listen for an answer, without the wake word."""
+    volume: VolumeRequest = UNCHANGED
 
 
 @dataclass(frozen=True, slots=True)

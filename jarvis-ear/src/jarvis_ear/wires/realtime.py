@@ -59,6 +59,8 @@ class RealtimeStatus:
     """Of an error, for people."""
     follow_up: bool = False
     """Of idle: whether the server asks the client to listen for what the person answers."""
+    volume: ear.VolumeRequest = ear.UNCHANGED
+    """Of idle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +125,9 @@ def decode(text: str) -> ToClient:
 
 def _parts(message: ToClient) -> tuple[str, dict[str, Any]]:
     match message:
-        case RealtimeStatus(state, None, _, follow_up):
-            return "status", {"state": state} | ({"followUp": True} if follow_up else {})
+        case RealtimeStatus(state, None, _, follow_up, volume):
+            asks = {"followUp": True} if follow_up else {}
+            return "status", {"state": state, **asks, **volume.fields()}
         case RealtimeStatus(state, code, text):
             return "status", {"state": state, "code": code, "message": text}
         case RealtimeTranscript(text, is_final):
@@ -144,7 +147,8 @@ def _status(payload: Mapping[str, Any]) -> RealtimeStatus:
         raise RemoteProtocolError("a status of an unknown state")
     known = Code(code) if code in list(Code) else None
     text = text if isinstance(text, str) else ""
-    return RealtimeStatus(RealtimeState(state), known, text, payload.get("followUp") is True)
+    follow_up, volume = payload.get("followUp") is True, ear.VolumeRequest.read(payload)
+    return RealtimeStatus(RealtimeState(state), known, text, follow_up, volume)
 
 
 SLICE_BYTES: Final = 10 * FRAME_BYTES
@@ -199,7 +203,8 @@ class RealtimeDialect(BackendDialect):
                 return (ear.Processing(),)
             case RealtimeState.IDLE:
                 chunks, self._chunks = self._chunks, 0
-                return (ear.TtsDone(min(chunks, MAX_INDEX + 1), status.follow_up),)
+                total = min(chunks, MAX_INDEX + 1)
+                return (ear.TtsDone(total, status.follow_up, status.volume),)
             case RealtimeState.ERROR:
                 self._chunks = 0
                 known = _PHRASES.get(status.code) if status.code is not None else None

@@ -23,7 +23,13 @@ from jarvis_ear.wires.dialect import (
     check_pcm,
     slices,
 )
-from jarvis_ear.wires.json_fields import OMITTED, Vocabulary, read_object, write_object
+from jarvis_ear.wires.json_fields import (
+    OMITTED,
+    Vocabulary,
+    read_object,
+    write_fields,
+    write_object,
+)
 
 PATH: Final = "/ws/sessions/{session_id}"
 API_PATH: Final = "/api/sessions"
@@ -68,6 +74,10 @@ class SessionStatus:
     follow_up: bool = field(default=False, metadata=OMITTED)
     """Whether the server asks the client to listen for what the person answers; at the end of an
     answer only."""
+    volume: object = field(default=None, metadata=OMITTED)
+    """Volume of replies to set, 0 to 100; at the end of an answer only."""
+    volume_change: object = field(default=None, metadata=OMITTED)
+    """Points to add to the volume, -100 to 100; at the end of an answer only."""
 
 
 ToServer: TypeAlias = SessionStart | Stop
@@ -233,7 +243,9 @@ class SessionDialect(BackendDialect):
             self._processing = True
             return (ear.Processing(),)
         if status.turn == LISTENING:
-            return self._done(follow_up=status.follow_up) if self._processing else ()
+            volume = ear.VolumeRequest.read(write_fields(status))
+            ends = self._processing
+            return self._done(follow_up=status.follow_up, volume=volume) if ends else ()
         return self._regular()
 
     def _regular(self) -> tuple[ear.FromBackend, ...]:
@@ -243,10 +255,12 @@ class SessionDialect(BackendDialect):
         self._quiet_statuses += 1
         return self._done() if self._quiet_statuses >= QUIET_STATUSES else self._reply.rest()
 
-    def _done(self, *, follow_up: bool = False) -> tuple[ear.FromBackend, ...]:
+    def _done(
+        self, *, follow_up: bool = False, volume: ear.VolumeRequest = ear.UNCHANGED
+    ) -> tuple[ear.FromBackend, ...]:
         self._processing = False
         self._quiet_statuses = None
-        return (self._reply or ReplyChunks()).finish(follow_up=follow_up)
+        return (self._reply or ReplyChunks()).finish(follow_up=follow_up, volume=volume)
 
 
 MAX_BODY_BYTES: Final = 64 * 1024

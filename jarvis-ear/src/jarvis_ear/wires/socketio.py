@@ -27,6 +27,7 @@ from jarvis_ear.wires.messages import (
     Transcript,
     TtsChunk,
     TtsDone,
+    VolumeRequest,
 )
 
 NAMESPACE: Final = "/voice"
@@ -193,7 +194,9 @@ _DECODERS: Final[Mapping[str, Callable[[Fields], FromBackend]]] = {
     TTS_CHUNK: lambda fields: TtsChunk(
         _count(fields, "index", MAX_INDEX), media_type(_text(fields, "contentType")), _audio(fields)
     ),
-    TTS_DONE: lambda fields: TtsDone(_total(fields), fields.get("followUp") is True),
+    TTS_DONE: lambda fields: TtsDone(
+        _total(fields), fields.get("followUp") is True, VolumeRequest.read(fields)
+    ),
     ERROR: _error,
     PONG: lambda _: Pong(),
 }

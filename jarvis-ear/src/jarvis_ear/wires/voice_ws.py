@@ -18,7 +18,7 @@ from jarvis_ear.wires.dialect import (
     check_pcm,
     slices,
 )
-from jarvis_ear.wires.json_fields import OMITTED, Vocabulary
+from jarvis_ear.wires.json_fields import OMITTED, Vocabulary, write_fields
 
 PATH: Final = "/ws/voice"
 
@@ -62,6 +62,10 @@ class Done:
 
     follow_up: bool = field(default=False, metadata=OMITTED)
     """Whether the server asks the client to listen for what the person answers."""
+    volume: object = field(default=None, metadata=OMITTED)
+    """Volume of replies to set, 0 to 100."""
+    volume_change: object = field(default=None, metadata=OMITTED)
+    """Points to add to the volume, -100 to 100."""
 
 
 ToServer: TypeAlias = VoiceWsPing | VoiceWsStart | End | Interrupt
@@ -153,7 +157,8 @@ class VoiceWsDialect(BackendDialect):
                 return (message,)
             case Done(follow_up):
                 reply, self._reply = self._reply, ReplyChunks()
-                return reply.finish(follow_up=follow_up)
+                volume = ear.VolumeRequest.read(write_fields(message))
+                return reply.finish(follow_up=follow_up, volume=volume)
             case Interrupted():
                 self._reply = ReplyChunks()
                 return (ear.BackendError("interrupted"),)

@@ -7,7 +7,7 @@ to it. It never gets sound before the commit, because it runs what it has when a
 
 import io
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, assert_never
 
@@ -31,6 +31,7 @@ from wyoming.pipeline import PipelineStage, RunPipeline
 from wyoming.wake import Detection
 
 from jarvis_ear.audio.wav import HEADER_BYTES, Encoding, WavFormat, mix, pcm_to_wav
+from jarvis_ear.config_hearing import WakeWord
 from jarvis_ear.errors import LocalProtocolError, RemoteProtocolError
 from jarvis_ear.units import SAMPLE_BYTES, SAMPLE_RATE
 from jarvis_ear.wires.dialect import CONTENT_TYPE, ReplyChunks
@@ -64,9 +65,6 @@ MAX_PAYLOAD_BYTES: Final = 1024 * 1024
 
 PART_BYTES: Final = 1024 * SAMPLE_BYTES
 """Sound of one event of ours: 64 ms, as other satellites send it."""
-
-WAKE_MODEL: Final = "hey_jarvis"
-WAKE_PHRASE: Final = "Hey Jarvis"
 
 _ENCODINGS: Final = {2: Encoding.S16, 3: Encoding.S24, 4: Encoding.S32}
 """Encoding by bytes of a sample."""
@@ -155,8 +153,8 @@ def encode(event: Event) -> bytes:
     return file.getvalue()
 
 
-def describe_ear(name: str, version: str) -> Event:
-    """Return the answer to ``describe``: a satellite ``name`` with wake word, microphone and sound.
+def describe_ear(name: str, version: str, words: Iterable[WakeWord]) -> Event:
+    """Return the answer to ``describe``: a satellite ``name`` with its words, microphone and sound.
 
     It detects the wake word and the end of an utterance itself.
     """
@@ -165,20 +163,21 @@ def describe_ear(name: str, version: str) -> Event:
         "installed": True,
         "version": version,
     }
-    model = WakeModel(
-        name=WAKE_MODEL, description=WAKE_PHRASE, languages=["en"], phrase=WAKE_PHRASE, **about
-    )
+    models = [
+        WakeModel(name=word.id, description=word.name, languages=["en"], phrase=word.name, **about)
+        for word in words
+    ]
     return Info(
         satellite=Satellite(
             name=name,
             description="Always-on room microphone",
             has_vad=True,
-            active_wake_words=[WAKE_MODEL],
-            max_active_wake_words=1,
+            active_wake_words=[model.name for model in models],
+            max_active_wake_words=len(models),
             supports_trigger=False,
             **about,
         ),
-        wake=[WakeProgram(name="jarvis-ear", description="Wake word", models=[model], **about)],
+        wake=[WakeProgram(name="jarvis-ear", description="Wake word", models=models, **about)],
         mic=[
             MicProgram(
                 name="jarvis-ear",
@@ -202,12 +201,15 @@ class SatelliteDialect:
     """Translates for one connection, both ways. Pure; owned by the link.
 
     A ping follows the start of an utterance: its answer proves, before any sound is sent, that
-    Home Assistant is there. The sound itself is sent at the commit, all at once.
+    Home Assistant is there. A server that has never answered one need not prove it: the protocol
+    had no pings at first. The sound itself is sent at the commit, all at once.
     """
 
     def __init__(self) -> None:
         self._pings = 0
         self._start_ping = ""
+        self.answers_pings = False
+        """Whether the server has answered one."""
         self._pcm = b""
         self._sound: WavFormat | None = None
         self._rest = b""  # the beginning of a sample whose end is in the next event
@@ -227,8 +229,8 @@ class SatelliteDialect:
             case AudioChunk(audio):
                 self._pcm = audio[HEADER_BYTES:]
                 return ()
-            case AudioEnd():
-                return self._utterance()
+            case AudioEnd(_, wake_word):
+                return self._utterance(wake_word)
             case AudioPart():
                 raise LocalProtocolError("this wire takes an utterance whole")
             case _:
@@ -237,7 +239,7 @@ class SatelliteDialect:
     def hear(  # noqa: PLR0911 - one case for each event
         self, event: Event
     ) -> tuple[FromBackend, ...]:
-        """Return the messages of an event; an event that is no news for the ear has none."""
+        """Return the messages of an event; an event that means nothing to the ear has none."""
         match event.type:
             case "pong":
                 return self._pong(event.data.get("text"))
@@ -261,18 +263,26 @@ class SatelliteDialect:
             case _:
                 return ()
 
+    def assume(self) -> tuple[FromBackend, ...]:
+        """Take a server that has not answered the ping of a start, nor any other, for ready."""
+        if self.answers_pings or not self._start_ping:
+            return ()
+        self._start_ping = ""
+        return (Listening(),)
+
     def _ping(self) -> Event:
         self._pings += 1
         return PingEvent(str(self._pings)).event()
 
     def _pong(self, text: object) -> tuple[FromBackend, ...]:
         """Process a pong; one without a text answers every ping so far."""
+        self.answers_pings = True
         if self._start_ping and text in (self._start_ping, None):
             self._start_ping = ""
             return (Listening(), Pong())
         return (Pong(),)
 
-    def _utterance(self) -> tuple[Event, ...]:
+    def _utterance(self, wake_word: str) -> tuple[Event, ...]:
         pcm, self._pcm = self._pcm, b""
         self._is_asked = True
         form = {"rate": SAMPLE_RATE, "width": SAMPLE_BYTES, "channels": 1}
@@ -280,9 +290,12 @@ class SatelliteDialect:
             SoundEvent(audio=pcm[at : at + PART_BYTES], timestamp=_ms(at), **form).event()
             for at in range(0, len(pcm), PART_BYTES)
         )
+        run = RunPipeline(
+            PipelineStage.ASR, PipelineStage.TTS, wake_word_name=wake_word or None
+        ).event()
         return (
-            Detection(name=WAKE_MODEL).event(),
-            RunPipeline(PipelineStage.ASR, PipelineStage.TTS, wake_word_name=WAKE_MODEL).event(),
+            *((Detection(name=wake_word).event(),) if wake_word else ()),
+            run,
             SoundStart(timestamp=0, **form).event(),
             *parts,
             SoundStop(timestamp=_ms(len(pcm))).event(),
@@ -354,7 +367,7 @@ def _object(text: bytes) -> dict[str, Any]:
 def _whole(value: object, name: str, wanted: range) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value not in wanted:
         raise RemoteProtocolError(
-            f"{name} is no whole number from {wanted.start} to {wanted.stop - 1}"
+            f"{name} is not a whole number from {wanted.start} to {wanted.stop - 1}"
         )
     return value
 

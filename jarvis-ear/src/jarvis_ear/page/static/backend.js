@@ -37,7 +37,7 @@ class BackendConsole {
     });
     this.enter("locked", "Log in to talk", "");
     write($("gate-title"), "Log in");
-    write($("gate-text"), "The password of the backend. It is sent to it once, and nothing is stored: a reload asks again.");
+    write($("gate-text"), "Enter the password of the backend. It is sent once and not stored: after a reload, this page asks again.");
     write($("gate-label"), "Password");
     write($("gate-send"), "Log in");
     lock(true);

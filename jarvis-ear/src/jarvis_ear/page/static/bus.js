@@ -21,7 +21,7 @@ export class Bus {
   connect() {
     const socket = new WebSocket(this.address, [this.token]);
     this.socket = socket;
-    socket.addEventListener("open", () => this.usable(true, "A switch is announced to everybody on the bus. Audio is the microphone of the ears on it."));
+    socket.addEventListener("open", () => this.usable(true, "A switch is announced to all members of the bus. Audio is the microphone of the ears on it."));
     socket.addEventListener("message", (event) => this.hear(JSON.parse(event.data)));
     socket.addEventListener("close", () => {
       this.usable(false, "The bus is away. Trying again.");
@@ -43,7 +43,7 @@ export class Bus {
 
   hear(message) {
     if (message.error) {
-      this.usable(!/sign/i.test(message.error), /sign/i.test(message.error) ? "This bus takes signed messages only, and a browser holds no key." : message.error);
+      this.usable(!/sign/i.test(message.error), /sign/i.test(message.error) ? "This bus accepts only signed messages, and a browser has no key." : message.error);
       return;
     }
     if (message.type === "module_status_changed" && message.data?.module in this.boxes) {

@@ -46,7 +46,7 @@ export class Clips {
     this.playing?.source.stop();
     if (ended === id) return;
     const answer = await fetch(`/console/clips/${id}`, { headers: this.headers }).catch(() => null);
-    if (!answer?.ok) return write($("clips-note"), `That clip cannot be played: ${answer ? await answer.text() : "the console is gone"}`);
+    if (!answer?.ok) return write($("clips-note"), `That clip cannot be played: ${answer ? await answer.text() : "the console does not answer"}`);
     this.audio ??= new AudioContext();
     const source = this.audio.createBufferSource();
     source.buffer = await this.audio.decodeAudioData(await answer.arrayBuffer());

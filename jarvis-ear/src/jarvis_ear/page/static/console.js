@@ -26,7 +26,7 @@ async function whoServes() {
     try {
       return await (await fetch("/console/kind.json", { cache: "no-store" })).json();
     } catch {
-      banner("Nobody serves this page any more. Trying again.");
+      banner("The server of this page does not answer. Trying again.");
       await new Promise((go) => setTimeout(go, 1000));
     }
   }

@@ -64,7 +64,7 @@ class EarConsole {
     this.feed = new Feed(`${location.origin.replace("http", "ws")}/console/feed`, token, {
       changed: (topics, topic) => this.changed(topics, topic),
       lost: () => this.lost(token),
-      refused: () => this.ask("This token is not valid any more."),
+      refused: () => this.ask("This token is no longer valid."),
     });
     this.feed.open();
   }
@@ -80,11 +80,11 @@ class EarConsole {
   }
 
   async lost(token) {
-    this.away("The console has stopped. This page comes back by itself when it is started again.");
+    this.away("The console has stopped. This page reconnects when it starts again.");
     const answer = await fetch("/console/token", { headers: { Authorization: `Bearer ${token}` } }).catch(() => null);
     if (answer?.status === 401) {
       this.feed.open = () => {}; // a new console has a new token
-      this.ask("The console was started anew, and has a new token.");
+      this.ask("The console was restarted, and has a new token.");
     }
   }
 
@@ -168,7 +168,7 @@ class EarConsole {
     $("modules-card").hidden = !bus || bus === "off";
     for (const [module, enabled] of Object.entries(modules ?? {})) this.switches[module].checked = enabled;
     for (const one of Object.values(this.switches)) one.disabled = bus !== "connected";
-    write($("modules-note"), bus === "connected" ? "A switch is announced to everybody on the bus. Audio is the microphone of this ear." : `The bus is away: ${spaced(bus)}.`);
+    write($("modules-note"), bus === "connected" ? "A switch is announced to all members of the bus. Audio is the microphone of this ear." : `The bus is away: ${spaced(bus)}.`);
   }
 
   /** Draw what was heard since the last time. */
@@ -223,8 +223,8 @@ class EarConsole {
 }
 
 function absent(why) {
-  if (why === "it is not running") return "The ear is not running. To do: systemctl start jarvis-ear, or jarvis-ear run. This page comes back by itself.";
-  return `There is no ear to see: ${why}. This page comes back by itself.`;
+  if (why === "it is not running") return "The ear is not running. To do: systemctl start jarvis-ear, or jarvis-ear run. This page reconnects automatically.";
+  return `There is no ear to see: ${why}. This page reconnects automatically.`;
 }
 
 function takeToken() {

@@ -26,7 +26,7 @@ export class Feed {
     });
     socket.addEventListener("message", (event) => this.hear(JSON.parse(event.data)));
     socket.addEventListener("close", (event) => {
-      for (const answer of this.asked.values()) answer({ error: "the console is gone" });
+      for (const answer of this.asked.values()) answer({ error: "the console does not answer" });
       this.asked.clear();
       if (event.code === 4401) return this.on.refused();
       this.on.lost(opened);

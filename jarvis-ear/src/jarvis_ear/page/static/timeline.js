@@ -46,7 +46,7 @@ export class Timeline {
   /** What a person who does not see the picture is told. */
   describe() {
     const last = this.samples.at(-1);
-    if (!last || performance.now() - last.at > MISSING_MS) return "The last 30 seconds of sound: no sound comes in now";
+    if (!last || performance.now() - last.at > MISSING_MS) return "The last 30 seconds of sound: no sound arrives now";
     const spoken = this.samples.filter((one) => one.speech).length / Math.max(this.samples.length, 1);
     const share = `speech in ${Math.round(spoken * 100)} percent of it`;
     const gaps = this.marks.filter((one) => one.kind === "gap").length;

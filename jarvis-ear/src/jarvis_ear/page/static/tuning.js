@@ -42,7 +42,7 @@ export class Tuning {
     for (const id of ["tune-threshold", "tune-hangover"]) $(id).addEventListener("input", () => this.draw());
     $("tune").addEventListener("toggle", () => this.reset());
     $("tune-store").addEventListener("click", () => this.store());
-    $("tune-default").addEventListener("click", () => this.send("tune default", "The configured values count again."));
+    $("tune-default").addEventListener("click", () => this.send("tune default", "The configured values are in force again."));
     setInterval(() => $("tune").open && this.draw(), REDRAWN_MS);
   }
 
@@ -87,7 +87,7 @@ export class Tuning {
 
   store() {
     const words = this.changed.map(([name, value]) => `${name}=${value}`);
-    this.send(`tune ${words.join(" ")}`, "Stored, and in force from the end of the turn on.");
+    this.send(`tune ${words.join(" ")}`, "Stored, and in force after the turn in progress.");
   }
 
   async send(word, done) {
