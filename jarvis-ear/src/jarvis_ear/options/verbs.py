@@ -403,7 +403,8 @@ def open_missing_streams() -> None:
     """Discard what is printed to a stream that was closed before the start, which Python lacks."""
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
-            setattr(sys, name, Path(os.devnull).open("w"))
+            stream = Path(os.devnull).open("w")  # noqa: SIM115 - until the process ends
+            setattr(sys, name, stream)
 
 
 def exit_at_once(status: int) -> NoReturn:
