@@ -91,7 +91,7 @@ def test_a_microphone_in_use_is_no_mistake(kernel, tmp_path, wanted):
 
 
 def test_a_file_that_cannot_be_looked_at_is_one_that_cannot_be_read():
-    with pytest.raises(InputError, match="cannot be read .*too long"):
+    with pytest.raises(InputError, match=r"cannot be read .*too long"):
         check_source(config.MicrophoneOptions(input="x" * 300), waits=False)
 
 
