@@ -17,7 +17,14 @@ import pytest
 
 from jarvis_backend import cli, fetch
 from jarvis_backend.errors import FetchFailed, ModelMissing
-from jarvis_backend.models import CATALOGUE, ModelFile, model_path, models_folder, state_folder
+from jarvis_backend.models import (
+    CATALOGUE,
+    ModelFile,
+    model_path,
+    models_folder,
+    piper_voice,
+    state_folder,
+)
 
 ROOT = Path(__file__).parents[2]
 MEMBERS = {"demo/model/model.bin": bytes(range(256)) * 2000, "demo/model/config.json": b"{}"}
@@ -257,6 +264,11 @@ def test_an_incomplete_model_says_what_is_missing(tmp_path, names, complaint):
         (tmp_path / "half" / name).touch()
     with pytest.raises(ModelMissing, match=complaint):
         model_path("half", tmp_path)
+
+
+def test_a_model_that_this_user_may_not_look_at_is_missing(tmp_path):
+    with pytest.raises(ModelMissing, match=r"/x+\.onnx cannot be read: File name too long"):
+        piper_voice(f"/{'x' * 300}.onnx", tmp_path)
 
 
 def test_the_state_folder_is_chosen_or_that_of_a_service_or_a_user(monkeypatch):

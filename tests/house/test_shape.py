@@ -42,8 +42,8 @@ class Limits:
 
 
 LIMITS = {
-    "jarvis_ear": Limits(206, 41_000, range(110, 181), 450, 0.072),
-    "jarvis_backend": Limits(54, 9_100, range(110, 181), 450, 0.09),
+    "jarvis_ear": Limits(206, 41_400, range(110, 181), 450, 0.072),
+    "jarvis_backend": Limits(54, 9_150, range(110, 181), 450, 0.09),
 }
 
 

@@ -240,9 +240,17 @@ def _megabytes(size: object) -> str:
 
 
 def _place(model: str, folder: Path) -> Path:
-    """Return where a model is: a path, or a name below ``folder``."""
+    """Return where a model is: a path, or a name below ``folder``.
+
+    Raises ModelMissing if this user may not look there.
+    """
     is_path = "/" in model or model.startswith("~")
-    return Path(model).expanduser() if is_path else folder / model
+    place = Path(model).expanduser() if is_path else folder / model
+    try:
+        place.exists()
+    except OSError as error:
+        raise ModelMissing(f"{place} cannot be read: {os.strerror(error.errno or 0)}") from None
+    return place
 
 
 def _absent(model: str, place: Path) -> str:

@@ -142,6 +142,10 @@ class RemoteProtocolError(ProtocolError):
     """The other side sent invalid data."""
 
 
+class UnknownMessage(RemoteProtocolError):
+    """The other side sent a message of a kind that we do not know. Newer servers may."""
+
+
 class LocalProtocolError(ProtocolError):
     """We were about to send invalid data: a bug of ours."""
 

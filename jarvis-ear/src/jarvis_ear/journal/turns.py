@@ -373,9 +373,18 @@ WYOMING_REFUSED: Final = Kind(
     (Remedy("which addresses may connect: `backend.wyoming.allow`", "jarvis-ear config"),),
 )
 
+MESSAGE_REFUSED: Final = Kind(
+    "MessageRefused",
+    "e99a8cd9815e43289a824cb5ff5d86a9",
+    "A message of the backend, or of the bus, is invalid and was dropped",
+    "Reason: @REASON@\n\nIf it belonged to a reply, a part of the reply is missing. "
+    "docs/protocols.md describes each message. Repetitions are logged at growing intervals; "
+    "messages of unknown kinds are logged at DEBUG only.",
+)
+
 KINDS: Final = (
     *(BACKEND_UNREACHABLE, PASSWORD_REJECTED, BACKEND_FOREIGN, BACKEND_REACHED, PLAINTEXT),
     *(BUS_UNREACHABLE, BUS_REACHED, ROOMS_TROUBLE),
     *(BROKER_UNREACHABLE, BROKER_REJECTS, BROKER_REACHED, BROKER_COMMAND),
-    *(HOME_ASSISTANT_AWAY, HOME_ASSISTANT_REACHED, WYOMING_REFUSED),
+    *(HOME_ASSISTANT_AWAY, HOME_ASSISTANT_REACHED, WYOMING_REFUSED, MESSAGE_REFUSED),
 )

@@ -20,10 +20,12 @@ from jarvis_ear.errors import (
     Disconnected,
     Rejected,
     RemoteProtocolError,
+    UnknownMessage,
 )
 from jarvis_ear.journal import turns as kinds
 from jarvis_ear.journal.kind import Kind
 from jarvis_ear.link.tls_and_tcp import Sockets, TrustStore, error_text
+from jarvis_ear.log.throttle import Throttle
 from jarvis_ear.wires.messages import FromBackend, ToBackend
 from jarvis_ear.wires.socketio import MAX_MESSAGE_BYTES
 
@@ -186,6 +188,7 @@ class Link(ABC, Generic[Sent, Received]):
         self._unsent: asyncio.Queue[Any] = asyncio.Queue(MAX_UNSENT)
         self._tasks: set[asyncio.Task[None]] = set()
         self._keepalive = Keepalive(timing, peer)
+        self._throttle = Throttle()
 
     @property
     @abstractmethod
@@ -298,9 +301,14 @@ class Link(ABC, Generic[Sent, Received]):
             self.abort(f"{self._peer.called} no longer reads")
 
     def _refuse(self, error: RemoteProtocolError) -> None:
-        """Count a message that is dropped because it is invalid."""
+        """Count and log a message that is dropped: it is invalid, or of an unknown kind."""
         self.refused += 1
-        _LOGGER.debug("message of %s refused: %s", self._peer.called, error)
+        is_fault = not isinstance(error, UnknownMessage)
+        is_shown = is_fault and self._throttle.allows(asyncio.get_running_loop().time())
+        level = logging.WARNING if is_shown else logging.DEBUG
+        fields = kinds.MESSAGE_REFUSED.fields(REASON=error)
+        words = "message of %s is dropped: %s"
+        _LOGGER.log(level, words, self._peer.called, error, extra=fields)
 
     def _deliver(self, message: Received) -> None:
         """Append a message to ``received``, or end the link if there is no room."""

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final, Generic, NoReturn, TypeVar
 
-from jarvis_ear.errors import RemoteProtocolError
+from jarvis_ear.errors import RemoteProtocolError, UnknownMessage
 
 __all__ = ["RemoteProtocolError", "Vocabulary", "printable", "read_object", "write_object"]
 
@@ -98,7 +98,7 @@ class Vocabulary(Generic[M]):
         name = payload.get("type")
         kind = self.kinds.get(name) if isinstance(name, str) else None
         if kind is None:
-            raise RemoteProtocolError(f"unknown type; expected one of {', '.join(self.kinds)}")
+            raise UnknownMessage(f"unknown type; expected one of {', '.join(self.kinds)}")
         return read_fields(kind, payload)
 
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final, TypeAlias, assert_never
 
-from jarvis_ear.errors import LocalProtocolError, RemoteProtocolError
+from jarvis_ear.errors import LocalProtocolError, RemoteProtocolError, UnknownMessage
 from jarvis_ear.wires.json_fields import printable
 from jarvis_ear.wires.messages import (
     AudioChunk,
@@ -112,7 +112,7 @@ def decode(event: str, payload: object = None) -> FromBackend:
     """Return the message of ``event`` with ``payload``, or raise ``RemoteProtocolError``."""
     decoder = _DECODERS.get(event)
     if decoder is None:
-        raise RemoteProtocolError(f"unknown event {printable(event[:40])!r} from the backend")
+        raise UnknownMessage(f"unknown event {printable(event[:40])!r} from the backend")
     fields = {} if payload is None else payload
     if event == ERROR and not isinstance(fields, dict):
         fields = {"error": fields}
