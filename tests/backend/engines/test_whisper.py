@@ -1,4 +1,4 @@
-"""faster-whisper in a version that the test wrote: what it is told, and its failures."""
+"""faster-whisper in a version that the test wrote: its arguments, and its failures."""
 
 import os
 import sys
