@@ -12,6 +12,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -42,6 +43,8 @@ VOICES: Final = {
 
 PROCESSES: Final = get_context("forkserver")
 """Forks from a process that has imported the libraries already."""
+
+_STARTS: Final = threading.Lock()
 
 CLONE_NEWNET: Final = 0x4000_0000
 
@@ -171,14 +174,15 @@ def wait_until(condition: Callable[[], Any], within_s: float = 10.0) -> None:
 @contextmanager
 def _importable() -> Iterator[None]:
     """Let the new process import what this one can, but not the main module of this one."""
-    PROCESSES.set_forkserver_preload([__name__])
-    main = sys.modules["__main__"]
-    sys.modules["__main__"] = ModuleType("__main__")
-    try:
-        with patch.dict(os.environ, PYTHONPATH=os.pathsep.join(filter(None, sys.path))):
-            yield
-    finally:
-        sys.modules["__main__"] = main
+    with _STARTS:  # in two threads at once, one would restore what the other has changed
+        PROCESSES.set_forkserver_preload([__name__])
+        main = sys.modules["__main__"]
+        sys.modules["__main__"] = ModuleType("__main__")
+        try:
+            with patch.dict(os.environ, PYTHONPATH=os.pathsep.join(filter(None, sys.path))):
+                yield
+        finally:
+            sys.modules["__main__"] = main
 
 
 def _serve(voice: type[Any], options: tuple[Any, ...], namespace: str) -> None:

@@ -121,7 +121,7 @@ def test_a_failure_is_a_failure(checkout):
 
 def test_ctrl_c_ends_it_quietly(checkout):
     program = subprocess.Popen(
-        ["make", "run"],
+        ["env", "--default-signal=INT", "make", "run"],  # as in a terminal
         cwd=checkout,
         env=environment(LISTENING_EAR),
         stdout=subprocess.PIPE,

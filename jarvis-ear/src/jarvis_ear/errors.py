@@ -21,6 +21,7 @@
         * ``NotPermitted``       user: only root may do that, status 77
     * ``ProtocolError``
         * ``RemoteProtocolError``  invalid data received: drop the message or the link, and count
+            * ``UnknownMessage``   of a kind that we do not know: a newer server may send it
         * ``LocalProtocolError``   invalid data about to be sent: a bug
 
 Any other exception is a bug: it ends the process with a traceback, and systemd restarts it.
