@@ -24,6 +24,7 @@ from jarvis_ear.errors import ConnectFailed, RemoteProtocolError
 from jarvis_ear.journal import turns as kinds
 from jarvis_ear.link.connection import HOME_ASSISTANT, BackendLink
 from jarvis_ear.link.registry import Words
+from jarvis_ear.link.tls_and_tcp import error_text
 from jarvis_ear.log.throttle import Throttle
 from jarvis_ear.wires.messages import AudioStart, Ping, Pong, ToBackend
 from jarvis_ear.wires.wyoming import (
@@ -70,6 +71,11 @@ class Visitor:
     writer: asyncio.StreamWriter
     address: str
     """Address of the other machine."""
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the other end has closed the connection, or it was lost."""
+        return self.reader.at_eof() or self.writer.is_closing()
 
     async def read(self) -> Event | None:
         """Return the next event; None at the end. Raises ``RemoteProtocolError``."""
@@ -137,7 +143,7 @@ class SatelliteSocket:
         try:
             async with asyncio.timeout(within_s):
                 visitor = await self._chosen.get()
-                while visitor.reader.at_eof():
+                while visitor.is_gone:
                     visitor.drop()
                     visitor = await self._chosen.get()
         except TimeoutError:
@@ -297,7 +303,10 @@ class SatelliteLink(BackendLink):
     async def open(self, _token: str | None) -> None:
         """Wait for Home Assistant, or raise ``ConnectFailed``."""
         self._visitor = visitor = await self._satellite.take(self, self._timing.connect_s)
-        self._sockets.adopt(visitor.writer.get_extra_info("socket"))
+        try:
+            self._sockets.adopt(visitor.writer.get_extra_info("socket"))
+        except OSError as error:
+            raise ConnectFailed(f"connection failed: {error_text(error)}") from None
         self._hear_from()
         self._begin(self._read(visitor))
         self._begin(self._write(visitor))
