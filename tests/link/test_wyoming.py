@@ -5,6 +5,7 @@ import contextlib
 import json
 import logging
 import socket
+import struct
 import sys
 from collections import Counter
 from pathlib import Path
@@ -38,7 +39,7 @@ from jarvis_ear.delivery.timeouts import Timing
 from jarvis_ear.errors import ConnectFailed
 from jarvis_ear.link import supervisor, wyoming
 from jarvis_ear.link.wyoming import SatelliteSocket
-from jarvis_ear.wires.wyoming import MAX_HEADER_BYTES
+from jarvis_ear.wires.wyoming import MAX_HEADER_BYTES, encode
 
 PCM = recording("what-time-is-it").tobytes()
 EXAMPLE = Path(__file__).parents[2] / "examples" / "home_assistant.py"
@@ -376,6 +377,28 @@ def test_a_server_that_runs_before_the_link_is_ready_waits_unless_a_newer_one_co
         async with HomeAssistant(port) as last:
             await satellite.close()
             await last.until_closed()
+
+    asyncio.run(scene())
+
+
+def test_a_connection_that_was_reset_before_the_link_took_it_is_passed_over():
+    async def scene():
+        port = free_port()
+        options = WyomingOptions(uri=f"tcp://127.0.0.1:{port}")
+        satellite = SatelliteSocket(options, "kitchen", Counter(), tuple)
+        link = satellite.make_link(HASTY, lambda: None)
+        with pytest.raises(ConnectFailed):
+            await satellite.take(link, 0.01)
+        ends = [await asyncio.open_connection("127.0.0.1", port) for _ in range(2)]
+        for (reader, writer), asked in zip(ends, (RunSatellite(), Ping("again")), strict=True):
+            writer.write(encode(Ping("first").event()) + encode(asked.event()))
+            await reader.readline()  # the answer: both were read
+            lingers = struct.pack("ii", 1, 0)
+            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, lingers)
+            writer.transport.abort()  # the answer to the second one shows that this was noticed
+        with pytest.raises(ConnectFailed, match="has not connected"):
+            await satellite.take(link, 0.2)
+        await satellite.close()
 
     asyncio.run(scene())
 
