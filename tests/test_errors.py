@@ -1,6 +1,8 @@
 import re
 import textwrap
 
+import pytest
+
 from jarvis_ear import errors
 from jarvis_ear.errors import JarvisEarError
 
@@ -26,3 +28,16 @@ def test_exit_statuses():
     assert errors.Rejected("what happened").exit_status == 77
     assert errors.RemoteProtocolError("what happened").exit_status == 76
     assert JarvisEarError("what happened").exit_status == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "text"),
+    [
+        (PermissionError(13, "denied", "/a\nb"), errors.NotPermitted, r"'/a\\nb' belongs to"),
+        (PermissionError(13, "denied"), errors.NotPermitted, "the ledger belongs to another user"),
+        (OSError(5, "broken"), errors.InputError, "the ledger cannot be used: .*broken"),
+    ],
+)
+def test_an_error_of_a_file_is_one_of_a_verb(error, kind, text):
+    with pytest.raises(kind, match=text), errors.file_errors("the ledger"):
+        raise error
